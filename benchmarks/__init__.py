@@ -1,1 +1,1 @@
-"""Measures each stage of an order's life beside the limit of what is under it, in the same run. Not packaged."""
+"""Measures each stage of an order's life compared with the limit of its lower layer, in the same run. Not packaged."""

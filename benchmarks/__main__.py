@@ -1,4 +1,4 @@
-"""`./dev bench`: runs the stages, prints their tables, writes JSON and a picture, compares with the kept ratios."""
+"""`./dev bench`: runs the stages, prints their tables, writes JSON and a chart, and compares with the stored ratios."""
 
 import argparse
 import asyncio
@@ -27,9 +27,9 @@ STAGES = {
     "deliver": "changes to subscribers of one process",
     "end_to_end": "execution to subscriber's frame, through everything",
     "read": "an order, a page of orders, few and many stored",
-    "catch_up": "executions that nobody heard",
+    "catch_up": "executions that the stream missed",
     "growth": "what a unit costs at 1, 10 and 100 times the work",
-    "abuse": "an honest client beside attackers of every kind",
+    "abuse": "a regular client during attacks of every kind",
     "soak": "everything at a steady rate for long: nothing grows, nothing slows down",
 }
 ONLY_BY_NAME = ("growth", "soak")
@@ -40,7 +40,7 @@ SHORT_ROUNDS, SHORT_SECONDS = 3, 0.6
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the arguments say; 1 when a ratio has become worse than the kept one."""
+    """Run the selected stages; return 1 when a ratio has become worse than the stored one."""
     options = _parser().parse_args(arguments)
     return asyncio.run(run(options))
 
@@ -65,7 +65,7 @@ async def run(options: argparse.Namespace) -> int:
     _write(results, form=form, folder=options.output)
     if options.keep:
         expected.keep(results, form=form)
-        print(f"Kept in {expected.FILE.name}.")
+        print(f"Stored in {expected.FILE.name}.")
     for one in worse:
         print(f"WORSE {one}")
     return 1 if worse else 0
@@ -84,11 +84,11 @@ async def measure(bench: Bench, name: str) -> StageResult:
 async def _confirmed(
     bench: Bench, name: str, results: dict[str, StageResult], *, form: str
 ) -> Sequence[expected.Worse]:
-    """What is worse twice in a row: once may be a neighbour on the machine."""
+    """Return the ratios that are worse twice in a row: once may be other load on the machine."""
     first = list(expected.compare(name, results[name], form=form))
     if not first:
         return ()
-    print(f"\nOnce more, since {len(first)} of its ratios look worse than the kept ones.")
+    print(f"\nOnce more, since {len(first)} of its ratios seem worse than the stored ones.")
     results[name] = await measure(bench, name)
     suspects = {one.ratio.name for one in first}
     return [one for one in expected.compare(name, results[name], form=form) if one.ratio.name in suspects]
@@ -105,7 +105,7 @@ def _write(results: dict[str, StageResult], *, form: str, folder: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./dev bench", description="Measures every stage beside what limits it.")
+    parser = argparse.ArgumentParser(prog="./dev bench", description="Measures every stage compared with its limit.")
     parser.add_argument("stages", nargs="*", choices=[*STAGES, []], metavar="NAME", help=", ".join(STAGES))
     parser.add_argument("--rounds", type=int, help=f"how often each contender is measured ({ROUNDS})")
     parser.add_argument("--seconds", type=float, help=f"how long each time ({SECONDS:g})")

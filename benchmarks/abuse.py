@@ -1,8 +1,8 @@
-"""Abuse: what an honest client feels while somebody attacks the same API process, one way after the other.
+"""Abuse: latency of a regular client during each kind of attack on the same API process.
 
-The limit beside each attack is the quiet process: an honest client's p99 must stay within twice of it. The honest one
-reads its orders at a modest rate, since the time of a commit is the disk's and tells nothing of an attack; the attacker
-is a process of its own.
+The limit of each attack is the process without attacks: the client's p99 must stay within twice of it. The client reads
+its orders at a moderate rate, since the time of a commit depends on the disk and not on an attack; the attacker is a
+separate process.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ HONEST, ATTACKER = "honest", "attacker"
 
 
 async def measure(bench: Bench) -> StageResult:
-    """Measure the quiet process and each attack, by turns."""
+    """Measure the process without attacks and with each attack, alternately."""
     result, met = StageResult(), dict[str, Counter[str]]()
     async with (
         open_gateway(bench, SETTINGS) as gateway,
@@ -105,13 +105,13 @@ def attacks(api: Server, executions: Sequence[UUID]) -> Mapping[str, Mapping[str
 
 
 async def endure(bench: Bench, generator: Driver, api: Server, attack: Attack, met: Counter[str]) -> Sample:
-    """Let the attacker attack while the honest client reads."""
+    """Run an attack while the regular client reads."""
     before = memory_bytes(api.pid)
     attacking = asyncio.create_task(attack(seconds=_seconds(bench) + 1))
     sample = dict(await read(bench, generator, api))
     answer = await attacking
     met.update(answer["met"])
-    # What closed sockets held is given back within some seconds.
+    # Memory of closed sockets is freed within some seconds.
     await asyncio.sleep(AFTERWARDS_SECONDS)
     sample["MiB more afterwards"] = (memory_bytes(api.pid) - before) / MEBIBYTE
     if "seconds" in answer:
@@ -120,7 +120,7 @@ async def endure(bench: Bench, generator: Driver, api: Server, attack: Attack, m
 
 
 async def read(bench: Bench, generator: Driver, api: Server) -> Sample:
-    """What the honest client feels."""
+    """Return the latencies of the regular client."""
     load = HttpLoad(
         port=api.port,
         requests=[post("/graphql", orjson.dumps({"query": READ}).decode(), token=token(HONEST))],
@@ -142,7 +142,7 @@ async def read(bench: Bench, generator: Driver, api: Server) -> Sample:
 
 
 def place_orders(api: Server, account: str) -> HttpLoad:
-    """What lets the account have some orders."""
+    """Return the load that places some orders for the account."""
     return HttpLoad(
         port=api.port,
         requests=[order_request(account)],
@@ -153,7 +153,7 @@ def place_orders(api: Server, account: str) -> HttpLoad:
 
 
 async def store_executions(url: str) -> Sequence[UUID]:
-    """Store as many executions of the attacker as one `nodes` may ask for; return their ids."""
+    """Store the number of the attacker's executions that one `nodes` may read; return their ids."""
     connection = await asyncpg.connect(url)
     try:
         rows = await connection.fetch(EXECUTIONS, PAGE_MAX_ROWS, ATTACKER)
@@ -163,7 +163,7 @@ async def store_executions(url: str) -> Sequence[UUID]:
 
 
 def order_request(account: str) -> str:
-    """A request that places a new order, each time that it is sent."""
+    """Return a request that places a new order each time it is sent."""
     order = {
         "clientOrderId": ID_PLACEHOLDER,
         "isin": ISIN,

@@ -80,7 +80,7 @@ async def measure(bench: Bench) -> StageResult:
 
 
 async def start_servers(gateway: Gateway) -> dict[str, Server]:
-    """The contenders, each serving on a port of its own."""
+    """Start the contenders, each serving on its own port."""
     api = await gateway.start("api")
     answer = await one_answer(api)
     return {
@@ -93,7 +93,7 @@ async def start_servers(gateway: Gateway) -> dict[str, Server]:
 
 
 async def start_peers(gateway: Gateway, result: StageResult) -> dict[str, Server]:
-    """The peers whose packages can be had here; of the others the result says why."""
+    """Start the peers whose packages are available here; for the others the result has the reason."""
     servers: dict[str, Server] = {}
     try:
         folder, port = PEERS / "fastapi_celery", free_port()
@@ -120,7 +120,7 @@ async def place(
     contender: str = OURS,
     rate: float | None = None,
 ) -> Sample:
-    """Place orders for a while from so many clients at once, at the rate when one is given."""
+    """Place orders for a while from that number of clients, at the rate when one is given."""
     is_rest = contender == CELERY
     load = HttpLoad(
         port=server.port,
@@ -151,12 +151,12 @@ def place_requests(accounts: Sequence[str] = (), *, limit_price: str = LIMIT_PRI
 
 
 def rest_request() -> str:
-    """The same order for a REST interface."""
+    """Return the same order for a REST interface."""
     return post("/orders", orjson.dumps(ORDER).decode())
 
 
 async def one_answer(server: Server) -> str:
-    """The body of the product's own answer to one order."""
+    """Return the body of the product's own answer to one order."""
     raw = place_requests()[0].replace(ID_PLACEHOLDER, token_hex(12))
     head, _, body = raw.partition("\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])

@@ -1,4 +1,4 @@
-"""Catch up: executions that nobody heard, asked for over the exchange's REST interface once ingest is back.
+"""Catch up: executions that the stream did not deliver, read over the exchange's REST interface when ingest is back.
 
 The limit is the rate at which an ingest records from the stream, in the same run.
 """
@@ -21,7 +21,7 @@ OURS, STREAM = "caught up", "recorded from the stream"
 
 
 async def measure(bench: Bench) -> StageResult:
-    """In each round an ingest hears some, is stopped, misses many, and is started again."""
+    """In each round record some by an ingest, stop it, miss many, and start it again."""
     missed, streamed = (SHORT_MISSED, SHORT_STREAMED) if bench.is_short else (MISSED, STREAMED)
     rounds = Rounds()
     for _ in range(bench.rounds if bench.is_short else 1):
@@ -36,7 +36,7 @@ async def measure(bench: Bench) -> StageResult:
 
 
 async def hear(bench: Bench, gateway: Gateway, exchange: Driver, executions: int) -> Sample:
-    """Record from the stream; at the end nobody listens any more."""
+    """Record from the stream; then stop ingest."""
     async with AsyncExitStack() as stack:
         ingest = await replace(gateway, stack=stack).start("ingest")
         accounts = [f"account-{number}" for number in range(ACCOUNTS)]
@@ -46,7 +46,7 @@ async def hear(bench: Bench, gateway: Gateway, exchange: Driver, executions: int
 
 
 async def catch_up(bench: Bench, gateway: Gateway, exchange: Driver, missed: int) -> Sample:
-    """Start ingest, and wait until it has recorded and published all that was missed."""
+    """Start ingest, and wait until it has recorded and published all missed executions."""
     ingest = await gateway.start("ingest")
     meter = await bench.meter(ingest=ingest.pid, exchange=exchange.pid)
     spent, began = meter.read(), time.perf_counter()

@@ -1,7 +1,8 @@
 """Deliver: a change to 1, 100 and 5 000 subscribers of one process; then 5 000 subscribers, 1 000 changes a second.
 
-The changes are committed before, then published one by one; the time runs from the first message to the last frame. The
-floors: the websocket library's own send of the same bytes to as many connections, and plain Strawberry.
+The changes are committed before, then published one by one; the time is measured from the first message to the last
+frame. The floors: the websocket library's own send of the same bytes to the same number of connections, and plain
+Strawberry.
 """
 
 import asyncio
@@ -53,7 +54,7 @@ SETTINGS = {
     "REQUESTS_PER_SECOND_MAX": "100000",
     "REQUESTS_BURST_MAX": "100000",
     "HTTP_CONNECTIONS_MAX": "20000",
-    # Whoever compares meanwhile would read what is committed and not yet published.
+    # A comparison meanwhile would read committed changes that are not yet published.
     "POSITIONS_COMPARED_EVERY_SECONDS": "600",
 }
 FOLLOW = """subscription Follow {
@@ -83,7 +84,7 @@ async def measure(bench: Bench) -> StageResult:
 
 
 async def measure_fan_out(bench: Bench, result: StageResult, subscribers: int) -> None:
-    """The same changes to so many subscribers, by ours and by both floors."""
+    """Measure the same changes to that number of subscribers, with the product and both floors."""
     changes = min(CHANGES_MAX, max(2, (SHORT_FRAMES if bench.is_short else FRAMES) // subscribers))
     async with (
         open_gateway(bench, SETTINGS) as gateway,
@@ -93,7 +94,7 @@ async def measure_fan_out(bench: Bench, result: StageResult, subscribers: int) -
         Redis.from_url(gateway.redis_url) as redis,
         open_clerk(gateway.database_url) as clerk,
     ):
-        # Accepted before anybody follows: nobody publishes it, so whoever followed would find it missing later.
+        # Stored before any subscription: it is not published, so a subscriber would find it missing later.
         writer = Writer(clerk, await accept_orders(gateway.database_url, changes, accounts=[ACCOUNT]))
         api = await gateway.start("api")
         empty = memory_bytes(api.pid)
@@ -133,7 +134,7 @@ async def measure_fan_out(bench: Bench, result: StageResult, subscribers: int) -
 
 
 async def measure_live(bench: Bench, result: StageResult) -> None:
-    """As many accounts as subscribers, each with one order, and changes spread over them at a steady rate."""
+    """Measure one account for each subscriber, each with one order, and changes spread over them at a steady rate."""
     subscribers, rate = (SHORT_LIVE_SUBSCRIBERS, SHORT_LIVE_RATE) if bench.is_short else (LIVE_SUBSCRIBERS, LIVE_RATE)
     accounts = [f"live-{number}" for number in range(subscribers)]
     async with (
@@ -174,7 +175,7 @@ class Writer:
     filled: int = 0
 
     async def fill(self, orders: Sequence[UUID] | None = None) -> Sequence[RecordedChange]:
-        """One execution of each of the orders, committed at once; the changes, not yet published."""
+        """Execute each of the orders once, in one commit; return the changes, not yet published."""
         return await self.clerk.record({order_id: [self._fill()] for order_id in orders or self.orders})
 
     def _fill(self) -> OrderFilled:
@@ -191,7 +192,7 @@ class Writer:
 async def follow(
     load: Driver, server: Server, accounts: Sequence[str], count: int, *, opening: int = OPENING_FRAMES
 ) -> None:
-    """Open so many sockets that follow the accounts in turn."""
+    """Open that number of sockets that follow the accounts in turn."""
     subscribe = {"id": "1", "type": "subscribe", "payload": {"query": FOLLOW}}
     says = [
         [
@@ -208,7 +209,7 @@ async def follow(
 async def fan_out(
     redis: Redis, load: Driver, server: Server, messages: Sequence[tuple[bytes, bytes]], subscribers: int
 ) -> Sample:
-    """Publish the messages, and wait until every subscriber has heard a frame for each."""
+    """Publish the messages, and wait until every subscriber has received a frame for each."""
     frames = len(messages) * subscribers
     await load.order("reset")
     meter = CpuMeter({"server": server.pid})
@@ -232,7 +233,9 @@ async def fan_out(
 
 
 async def trickle(writer: Writer, redis: Redis, load: Driver, server: Server, *, rate: int, seconds: float) -> Sample:
-    """Change one order after the other at the rate; how long each change took from its publishing to its subscriber."""
+    """Change one order after the other at the rate; return the time of each change from its publishing to its
+    subscriber.
+    """
     step = round(rate * STEP_SECONDS)
     steps = round(seconds / STEP_SECONDS)
     published: dict[int, list[float]] = {}
@@ -269,7 +272,7 @@ async def trickle(writer: Writer, redis: Redis, load: Driver, server: Server, *,
 
 
 async def hear(load: Driver, frames: int) -> dict[str, Any]:
-    """When each subscriber heard each frame. Raises LoadFailedError when some are missing."""
+    """Return when each subscriber received each frame. Raises LoadFailedError when some are missing."""
     heard = await load.order("hear", wanted=frames, within_seconds=HEARD_WITHIN_SECONDS)
     if heard["errors"]:
         raise LoadFailedError(heard["error"])
@@ -277,7 +280,7 @@ async def hear(load: Driver, frames: int) -> dict[str, Any]:
 
 
 async def one_frame(writer: Writer, redis: Redis, load: Driver, subscribers: int) -> str:
-    """What our own API sends for one change."""
+    """Return what the API sends for one change."""
     change, *_ = await writer.fill(writer.orders[:1])
     await load.order("reset")
     await redis.publish(*message_of(change))
@@ -285,13 +288,13 @@ async def one_frame(writer: Writer, redis: Redis, load: Driver, subscribers: int
 
 
 def message_of(change: RecordedChange) -> tuple[bytes, bytes]:
-    """The channel and the message of one change, as the publisher would send it."""
+    """Return the channel and the message of one change, as the publisher would send it."""
     message = encode([change], signer=SIGNER)
     return message.channel, message.raw
 
 
 def plain_event(frame: str) -> str:
-    """The same event for plain Strawberry."""
+    """Return the same event for plain Strawberry."""
     update = orjson.loads(frame)["payload"]["data"]["orderUpdates"]
     order, execution = update["order"], update["change"]["execution"]
     event = {

@@ -1,7 +1,7 @@
 """End to end: from the exchange's execution to the subscriber's frame, at 100 and at 1 000 executions a second.
 
-Exchange, ingest, PostgreSQL, Valkey and API are processes of their own. The floor is the same pipe without domain or
-GraphQL: the stream into one table, on through Redis, out of a websocket, every frame as it came.
+Exchange, ingest, PostgreSQL, Valkey and API are separate processes. The floor is the same pipe without domain or
+GraphQL: the stream into one table, on through Redis, out of a websocket, every frame unchanged.
 """
 
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ async def measure(bench: Bench) -> StageResult:
 
 
 async def trickle(bench: Bench, exchange: Driver, load: Driver, *, rate: int, servers: dict[str, Server]) -> Sample:
-    """Execute at the rate for a while; how long each execution took to its subscriber."""
+    """Execute at the rate for a while; return the time of each execution to its subscriber."""
     seconds = 2 * bench.seconds
     await load.order("reset")
     meter = CpuMeter({name: server.pid for name, server in servers.items()})

@@ -1,7 +1,7 @@
-"""Growth: what a unit costs at 1, 10 and 100 times the work, for each stage of an order's life.
+"""Growth: the cost of a unit at 1, 10 and 100 times the work, for each stage of an order's life.
 
 A cost is the processor time of our processes and of PostgreSQL together. It must not rise with the work; at the least
-work it is higher, since what is done once for a batch, or every second whatever happens, is shared by few.
+work it is higher, since work that is done once for a batch, or every second, is shared by few.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -51,7 +51,7 @@ async def measure(bench: Bench) -> StageResult:
 
 
 def cost(sample: Sample) -> float:
-    """The microseconds of a unit in all processes but the exchange, which is not ours."""
+    """Return the microseconds of a unit in all processes except the exchange, which is not ours."""
     return sum(value for unit, value in sample.items() if " CPU µs/" in unit and not unit.startswith("exchange"))
 
 
@@ -65,7 +65,7 @@ async def accepting(bench: Bench) -> AsyncIterator[Work]:
 
 @asynccontextmanager
 async def placing(bench: Bench) -> AsyncIterator[Work]:
-    """100, 1 000 and 10 000 orders that are due at once."""
+    """Measure 100, 1 000 and 10 000 orders that are due at the same time."""
     async with open_gateway(bench, place.SETTINGS) as gateway, exchange_driver(port=gateway.exchange_port) as exchange:
         worker = await gateway.start("worker")
         yield lambda factor: place.place(bench, gateway, exchange, worker, ORDERS * factor)
@@ -73,7 +73,7 @@ async def placing(bench: Bench) -> AsyncIterator[Work]:
 
 @asynccontextmanager
 async def recording(bench: Bench) -> AsyncIterator[Work]:
-    """1 000, 10 000 and 100 000 executions at once."""
+    """Measure 1 000, 10 000 and 100 000 executions at the same time."""
     async with open_gateway(bench) as gateway, exchange_driver(port=gateway.exchange_port) as exchange:
         ingest = await gateway.start("ingest")
         accounts = [f"account-{number}" for number in range(record.ACCOUNTS)]
@@ -83,7 +83,7 @@ async def recording(bench: Bench) -> AsyncIterator[Work]:
 
 @asynccontextmanager
 async def catching_up(bench: Bench) -> AsyncIterator[Work]:
-    """1 000, 10 000 and 100 000 executions that nobody heard."""
+    """Measure 1 000, 10 000 and 100 000 executions that the stream did not deliver."""
 
     async def work(factor: int) -> Sample:
         async with open_gateway(bench) as gateway, exchange_driver(port=gateway.exchange_port) as exchange:
@@ -96,7 +96,7 @@ async def catching_up(bench: Bench) -> AsyncIterator[Work]:
 
 @asynccontextmanager
 async def delivering(bench: Bench) -> AsyncIterator[Work]:
-    """The same changes to 50, 500 and 5 000 subscribers."""
+    """Measure the same changes to 50, 500 and 5 000 subscribers."""
     async with (
         open_gateway(bench, deliver.SETTINGS) as gateway,
         load_generator() as load,

@@ -1,8 +1,9 @@
-"""Accept with the exchange dead: placeOrder at a steady rate while the exchange is down, hangs or refuses connections.
+"""Accept during an outage of the exchange: placeOrder at a steady rate while the exchange is down, hangs or refuses
+connections.
 
-Each state has a whole gateway of its own: API, worker, ingest, exchange. Down, every request is answered with an error;
-hanging, connections are taken and nothing is answered; refusing, nobody listens there. What counts is the latency
-beside that with a healthy exchange.
+Each state has its own complete gateway: API, worker, ingest, exchange. Down, every request is answered with an error;
+hanging, connections are accepted without an answer; refusing, its port is closed. The result is the latency compared
+with that with a healthy exchange.
 """
 
 import signal
@@ -45,7 +46,7 @@ async def measure(bench: Bench) -> StageResult:
 
 
 async def start(gateway: Gateway, harm: Callable[[Server], Awaitable[None]]) -> Server:
-    """Start everything, harm the exchange, and give the API."""
+    """Start everything, set the exchange's state, and return the API."""
     exchange = await gateway.start("exchange")
     await control(exchange, "faults", {"latency_ms": 20, "refuse_rate": 0})
     await control(exchange, "matching", {"fill_delay_ms": 50, "fills_per_order": 1})
@@ -57,7 +58,7 @@ async def start(gateway: Gateway, harm: Callable[[Server], Awaitable[None]]) -> 
 
 
 async def control(exchange: Server, what: str, settings: Mapping[str, object]) -> None:
-    """Turn one of the exchange's controls."""
+    """Set one of the exchange's controls."""
     url = f"{exchange.url}/simulator/{what}"
     headers = VenueKeys().headers
     async with aiohttp.ClientSession() as session, session.put(url, json=settings, headers=headers) as answer:

@@ -1,4 +1,4 @@
-"""Place: orders brought to an exchange that answers at once, and to one that takes 500 ms, by one worker.
+"""Place: orders submitted by one worker to an exchange that answers immediately, and to one that takes 500 ms.
 
 Many are due at the start and their wake-ups are queued; the time runs until the exchange has all. The limit is the
 worker's HTTP client alone, from as many tasks, with the same bodies; beside it aiohttp alone at 0 ms, and the slots
@@ -37,9 +37,10 @@ WITHIN_SECONDS = 60.0
 JOB_TIMEOUT_SECONDS = 60
 SETTINGS = {
     "PLACEMENT_SLOTS": str(SLOTS),
-    # What the bare clients leave open at the exchange is nobody's here; to page through it is not what is measured.
+    # Orders of the bare clients at the exchange are not stored here; paging through them is not part of the
+    # measurement.
     "RECONCILE_EVERY_SECONDS": "3600",
-    # On a machine that others use too, what is not concluded in time waits for its lease, and the round with it.
+    # On a machine with other load, attempts that are not recorded in time wait for their lease, and delay the round.
     "DATABASE_CALL_TIMEOUT_SECONDS": "20",
     "DATABASE_STATEMENT_TIMEOUT_SECONDS": "20",
     "DATABASE_LOCK_TIMEOUT_SECONDS": "20",
@@ -106,14 +107,14 @@ async def measure(bench: Bench) -> StageResult:
 
 
 async def place(bench: Bench, gateway: Gateway, exchange: Driver, worker: Server, count: int) -> Sample:
-    """Have so many orders placed."""
+    """Place that number of orders."""
     ids = await accept_orders(gateway.database_url, count, accounts=accounts(), quantity="100")
     before = await metric(worker, "orders_placed")
     meter = await bench.meter(worker=worker.pid, exchange=exchange.pid)
     await exchange.order("count")
     spent, began = meter.read(), time.perf_counter()
     await wake(gateway, ids)
-    # Asking the worker costs it milliseconds: until the exchange has all it is left alone.
+    # Reading the worker's metrics costs it milliseconds: not before the exchange has all.
     await exchange.order("have", more=count, within_seconds=WITHIN_SECONDS)
     await reaches(
         worker, "orders_placed", before + count, within_seconds=WITHIN_SECONDS, every_seconds=LAST_LOOKS_SECONDS
@@ -135,7 +136,7 @@ async def wake(gateway: Gateway, ids: Sequence[UUID]) -> None:
 
 
 async def post_bare(way: str, gateway: Gateway, client: Driver, exchange: Driver, count: int) -> Sample:
-    """Post as many placements as they are, from as many tasks as the worker has slots."""
+    """Post the same submissions, from one task for each slot of the worker."""
     orders = [new_order(account_id="nobody", client_order_id="bare", at=now(), quantity="100") for _ in range(count)]
     meter = CpuMeter({"client": client.pid, "exchange": exchange.pid})
     spent = meter.read()
@@ -149,10 +150,10 @@ async def post_bare(way: str, gateway: Gateway, client: Driver, exchange: Driver
 
 
 def body_of(name: str, terms: Terms) -> str:
-    """What the worker sends for such an order."""
+    """Return the body that the worker sends for such an order."""
     return orjson.dumps(order_json(name, terms)).decode()
 
 
 def accounts() -> Sequence[str]:
-    """Some accounts, so that no single row is what is waited for."""
+    """Return some accounts, so that no single row is a bottleneck."""
     return [f"account-{number}" for number in range(ACCOUNTS)]

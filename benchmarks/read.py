@@ -1,6 +1,7 @@
 """Read: one order, and a page of fifty, with ten thousand and with a million orders stored.
 
-The floor is the SQL alone on as many connections. A read must cost as much with a million orders as with ten thousand.
+The floor is only the SQL on the same number of connections. A read must cost the same with a million orders as with ten
+thousand.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ UNIT = "reads/s"
 
 
 async def measure(bench: Bench) -> StageResult:
-    """Measure both reads at both sizes, beside their SQL."""
+    """Measure both reads at both sizes, and their SQL."""
     many = SHORT_MANY if bench.is_short else MANY
     async with (
         open_gateway(bench) as few_gateway,
@@ -117,7 +118,7 @@ async def read_bare(
 
 
 async def fill(url: str, count: int) -> Sequence[tuple[UUID, str]]:
-    """Store so many orders; gives some of them with their accounts."""
+    """Store that number of orders; return some of them with their accounts."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(FILL, count, ACCOUNTS, ISIN, SYMBOL, timeout=FILL_TIMEOUT_SECONDS)
@@ -129,6 +130,6 @@ async def fill(url: str, count: int) -> Sequence[tuple[UUID, str]]:
 
 
 def ask(query: str, variables: Mapping[str, str], account: str) -> str:
-    """The request for a read of that account."""
+    """Return the request for a read of that account."""
     body = orjson.dumps({"query": query, "variables": variables}).decode()
     return post("/graphql", body, token=token(account))

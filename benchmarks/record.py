@@ -1,7 +1,7 @@
 """Record: executions from the exchange's websocket to committed and published, by one ingest.
 
-The exchange has executed everything before the first frame leaves it, so what is measured is ours. The floors: (a) the
-same rows written bare, a transaction for each 500; (b) a transaction for each execution.
+The exchange has executed everything before the first frame leaves it, so only ingest is measured. The floors: (a) the
+same rows written directly, a transaction for each 500; (b) a transaction for each execution.
 """
 
 import time
@@ -22,7 +22,7 @@ UNIT = "executions/s"
 
 
 async def measure(bench: Bench) -> StageResult:
-    """Measure our recording beside the same rows written bare."""
+    """Measure recording and the same rows written directly."""
     executions = round(EXECUTIONS_PER_SECOND * bench.seconds)
     bare_url, single_url = await bench.fresh_database(), await bench.fresh_database()
     async with open_gateway(bench) as gateway, exchange_driver(port=gateway.exchange_port) as exchange:
@@ -57,7 +57,7 @@ async def measure(bench: Bench) -> StageResult:
 
 
 async def record(bench: Bench, exchange: Driver, ingest: Server, executions: int) -> Sample:
-    """Let the exchange execute, and wait until all of it is recorded and published."""
+    """Execute at the exchange, and wait until all of it is recorded and published."""
     before = await metric(ingest, "changes_published")
     meter = await bench.meter(ingest=ingest.pid, exchange=exchange.pid)
     await exchange.order("burst", count=executions)

@@ -1,6 +1,6 @@
-"""Sign and verify: what the signature of a published message costs, beside the bare call of the hash's library.
+"""Sign and verify: the cost of a published message's signature, compared with the bare call of the hash's library.
 
-Each figure is the least processor time of a call in many short series: what others do on the machine only adds to it.
+Each figure is the least processor time of a call in many short series: other load on the machine only adds to it.
 """
 
 import hmac

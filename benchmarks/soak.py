@@ -1,8 +1,8 @@
-"""Soak: everything at once at a steady rate, `--seconds 1800` for half an hour. Nothing may grow or slow down.
+"""Soak: everything together at a steady rate, `--seconds 1800` for half an hour. Nothing may grow or slow down.
 
-Orders are placed, brought to the exchange, executed in three parts, recorded, followed and read. The time is cut into
-slices; what counts is the last third beside the first: memory, tasks and connections, and the latency of accepting and
-of reading.
+Orders are placed, submitted to the exchange, executed in three parts, recorded, followed and read. The time is divided
+into slices; the result compares the last third with the first: memory, tasks and connections, and the latency of
+accepting and of reading.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ async def measure(bench: Bench) -> StageResult:
                 "p50 ms": placed["p50 ms"],
                 "p99 ms": placed["p99 ms"],
                 "read p99 ms": read["p99 ms"],
-                HEARD: await frames_heard(following) / placing.seconds,
+                HEARD: await frames_received(following) / placing.seconds,
             }
             rounds.note(RUN, {**sample, **await held(gateway, servers)})
     result = StageResult()
@@ -80,7 +80,7 @@ async def measure(bench: Bench) -> StageResult:
 
 
 def loads(accounts: Sequence[str], *, port: int, seconds: float) -> tuple[HttpLoad, HttpLoad]:
-    """What is placed and what is read in one slice."""
+    """Return the orders and reads of one slice."""
     placing = HttpLoad(
         port=port,
         requests=place_requests(accounts, limit_price=MARKETABLE),
@@ -100,8 +100,10 @@ def loads(accounts: Sequence[str], *, port: int, seconds: float) -> tuple[HttpLo
     return placing, pages
 
 
-async def frames_heard(following: Driver) -> int:
-    """How many frames came since the last reset. Raises LoadFailedError when a socket was lost, or nothing came."""
+async def frames_received(following: Driver) -> int:
+    """Return the number of frames since the last reset. Raises LoadFailedError when a socket was lost, or none
+    arrived.
+    """
     heard = await following.order("hear", wanted=1, within_seconds=HEARD_WITHIN_SECONDS)
     if heard["errors"]:
         raise LoadFailedError(heard["error"])
@@ -109,7 +111,7 @@ async def frames_heard(following: Driver) -> int:
 
 
 async def held(gateway: Gateway, servers: dict[str, Server]) -> dict[str, float]:
-    """What every process holds."""
+    """Return the resources of every process."""
     connection = await asyncpg.connect(gateway.database_url)
     try:
         sample = {"connections": float(await connection.fetchval(CONNECTIONS))}
@@ -122,7 +124,7 @@ async def held(gateway: Gateway, servers: dict[str, Server]) -> dict[str, float]
 
 
 def drift(rounds: Rounds, unit: str) -> Ratio:
-    """The last third of the slices beside the first, slice by slice; the very first one warms up."""
+    """Compare the last third of the slices with the first, slice by slice; the very first one is a warm-up."""
     samples = rounds.samples(RUN, unit)[1:]
     first, last = samples[:THIRD], samples[-THIRD:]
     return Ratio(

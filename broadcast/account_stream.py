@@ -1,8 +1,8 @@
-"""One followed account in a process: puts its changes in order and hands each to the subscribers once. No I/O.
+"""One followed account in a process: orders its changes and passes each to the subscribers once. No I/O.
 
-The account's sequence has no gaps. So `position` (everything up to it was handed out) and `newest` (the highest
-sequence known to exist) are enough: late and repeated changes are dropped, early ones wait, and a difference that stays
-must be read from the database.
+The account's sequence has no gaps. So `position` (everything up to it was passed on) and `newest` (the highest sequence
+known to exist) are enough: late and repeated changes are dropped, early ones wait, and a difference that persists must
+be read from the database.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from domain.model.changes import RecordedChange
 
 
 class AccountStream:
-    """The changes of one account, in order, and who wants them."""
+    """The changes of one account, in order, and their subscribers."""
 
     def __init__(self, account_id: str, *, early_max_changes: int) -> None:
         self.account_id = account_id
@@ -40,7 +40,7 @@ class AccountStream:
         followers.add(subscriber)
 
     def remove(self, subscriber: Subscriber, *, order_id: UUID | None) -> None:
-        """Forget the subscriber."""
+        """Remove the subscriber."""
         if order_id is None:
             self._of_account.discard(subscriber)
             return
@@ -50,13 +50,13 @@ class AccountStream:
             self._of_order.pop(order_id, None)
 
     def start(self, position: int) -> None:
-        """Begin behind this sequence, unless it has begun. Until then whatever comes is early."""
+        """Begin after this sequence, unless it has begun. Until then every change is early."""
         if self.position is None:
             self.position = position
             self._hand_out_early()
 
     def receive(self, changes: Iterable[RecordedChange], *, newest: int) -> None:
-        """Take changes in whatever order they come, and note which sequence exists."""
+        """Accept changes in any order, and record the highest existing sequence."""
         for change in changes:
             self._take(change)
             newest = max(newest, change.sequence)
@@ -64,7 +64,7 @@ class AccountStream:
         self._hand_out_early()
 
     def forget_unproved(self) -> None:
-        """Believe what the database shows: nothing is newer than what was handed out."""
+        """Trust the database: no sequence is newer than the position."""
         self._early.clear()
         self.newest = self.position or 0
 

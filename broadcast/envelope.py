@@ -1,10 +1,10 @@
-"""The outside of a message: which account it is for, and the signature over it. Pure.
+"""The envelope of a message: its account, and the signature. Pure.
 
     {"mac":"<64 hex digits>","account":"demo","newest":17,"v":1,"changes":[…]}
 
-The account is read without parsing the rest, since most messages of a shard are for accounts that nobody follows. The
+The account is read without parsing the rest, since most messages of a shard are for accounts without subscribers. The
 signature is an HMAC-SHA-256 (RFC 2104) over the channel, its length first, and every byte after the signature. `mac` is
-a field like the others, so that the release before signatures reads these messages, too.
+a field like the others, so that the release before signatures can read these messages, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ class MessageError(ValueError):
 
 @frozen
 class Message:
-    """What is sent on a channel, or came on one."""
+    """A message sent or received on a channel."""
 
     channel: bytes
     raw: bytes
@@ -109,7 +109,8 @@ class MessageSigner:
 
     def open(self, message: Message, *, account_id: str | None = None) -> Envelope:
         """Verify a message and read the part that is the same in every version; raise MessageError. `account_id` is
-        what `account_of` has returned for this message, where it was asked before."""
+        the result of `account_of` for this message, if it was called before.
+        """
         if account_id is None:
             account_id = account_of(message)
         self.verify(message)
@@ -117,7 +118,7 @@ class MessageSigner:
 
 
 def account_of(message: Message) -> str:
-    """Return the account that the message says it is for, before anything is verified. Raise MessageError."""
+    """Return the account named in the message, before it is verified. Raise MessageError."""
     raw = message.raw
     if len(raw) > MESSAGE_MAX_BYTES:
         raise MessageError(Refusal.SIZE, f"{len(raw)} bytes, at most {MESSAGE_MAX_BYTES} are read")

@@ -1,8 +1,9 @@
-"""The port LiveFeed: every change exactly once and in order to one subscriber, whatever happens to the hints.
+"""The port LiveFeed: every change exactly once and in order to one subscriber, with any loss, delay or repetition of
+hints.
 
-Each feed begins the same way. Register first, so that everything from now on is buffered. Then read the position. Then
-yield what is newer, each once: what was buffered and also read is not newer than what was yielded, and what is missing
-shows as a gap in the numbers and is read.
+Each feed begins the same way. Register first, so that all changes from now on are buffered. Then read the position.
+Then yield newer changes, each once: a change that was both buffered and read is not newer than the last yielded one,
+and a missing one appears as a gap in the numbers and is read.
 """
 
 import asyncio
@@ -38,8 +39,8 @@ class HubFeed:
     ) -> AsyncGenerator[Sequence[OrderSnapshot | UpToDate | RecordedChange]]:
         """Follow one order: its snapshot, or the changes after a version; then each later change until a final status.
 
-        A snapshot comes again in place of missed changes that are no longer kept, and when the history has moved back.
-        Raises OrderNotFoundError, also when a restored database no longer has the order.
+        A snapshot is sent again in place of missed changes that are no longer stored, and when the history has moved
+        back. Raises OrderNotFoundError, also when a restored database no longer has the order.
         """
         owner = account_id if account_id is not None else await self._owner(order_id)
         with self.hub.follow(owner, order_id=order_id) as subscriber:
@@ -54,10 +55,10 @@ class HubFeed:
                 cursor.resume_at(after_version)
                 if after_version == order.version and not order.is_settled:
                     yield (UpToDate(version=after_version),)
-            # A final status with all its fills ends it, once everything that was known at the opening has been yielded.
+            # A final status with all its fills ends it, once all changes known at the opening have been yielded.
             deadline: float | None = None
             while not (order.is_settled and cursor.at >= known_version):
-                # Fills that the venue counts are read at once, but a venue may never list them.
+                # Fills that the venue counts are read immediately, but a venue may never list them.
                 is_waiting = order.status.is_final and cursor.at >= known_version
                 deadline = (deadline or _now() + self.completion_wait_seconds) if is_waiting else None
                 try:
@@ -66,7 +67,7 @@ class HubFeed:
                 except TimeoutError:
                     return
                 if isinstance(items[0], OrderSnapshot):
-                    known_version = items[0].version  # A snapshot replaces what was known before.
+                    known_version = items[0].version  # A snapshot replaces earlier state.
                 items = _until_final(items, known_version=known_version)
                 yield items
                 order = _order_of(items[-1])
@@ -76,7 +77,7 @@ class HubFeed:
     ) -> AsyncGenerator[Sequence[Checkpoint | Reset | RecordedChange]]:
         """Follow all orders of the account: a checkpoint, then each change in the sequence's order.
 
-        A reset comes first where the changes since `after` are no longer kept, and when the history has moved back.
+        A reset is sent first where the changes since `after` are no longer stored, and when the history has moved back.
         """
         with self.hub.follow(account_id) as subscriber:
             sequence = await self.log.position(account_id)
@@ -101,7 +102,7 @@ class HubFeed:
     async def _account_opening(
         self, cursor: AccountCursor, account_id: str, *, after: int | None, sequence: int
     ) -> Sequence[Checkpoint | Reset | RecordedChange]:
-        """Return the first items. What was missed is read before the checkpoint: it may no longer be there."""
+        """Return the first items. Missed changes are read before the checkpoint: they may be deleted."""
         if after is not None and after < sequence:
             cursor.resume_at(after)
             try:
@@ -132,7 +133,7 @@ class HubFeed:
 def _until_final(
     items: Sequence[OrderSnapshot | RecordedChange], *, known_version: int
 ) -> Sequence[OrderSnapshot | RecordedChange]:
-    """Return the items up to the one with the final status: nothing follows it."""
+    """Return the items up to the one with the final status: none follows it."""
     for count, item in enumerate(items, start=1):
         order = _order_of(item)
         if order.is_settled and order.version >= known_version:

@@ -1,6 +1,7 @@
-"""Reads the values of a message, each within bounds: what passes can be calculated with, compared and shown. Pure.
+"""Reads the values of a message, each within bounds: valid values can be used in calculations, compared and shown.
+Pure.
 
-Each function raises one of SHAPE_ERRORS for anything else. The messages are signed, so this finds mistakes of ours and
+Each function raises one of SHAPE_ERRORS for anything else. The messages are signed, so this detects our own errors and
 values of newer releases; none of them may end a subscriber's stream.
 """
 
@@ -53,7 +54,7 @@ def read_text(value: object) -> str:
 
 def read_count(value: object) -> int:
     """Read a sequence, a version or a count."""
-    # Not isinstance: True is an int there.
+    # Not isinstance: True is an int.
     if type(value) is not int or not 0 <= value <= SEQUENCE_MAX:
         raise TypeError(f"expected a number from 0 to {SEQUENCE_MAX}, not {value!r}")
     return value

@@ -10,7 +10,7 @@ from broadcast.subscriber import Subscriber
 
 
 class FollowedAccounts:
-    """The account streams that have subscribers, by shard. `clock` gives seconds that only grow."""
+    """The account streams that have subscribers, by shard. `clock` returns monotonic seconds."""
 
     def __init__(self, settings: HubSettings, *, clock: Callable[[], float]) -> None:
         self._settings = settings
@@ -21,7 +21,7 @@ class FollowedAccounts:
         self.subscribers = 0
 
     def get(self, account_id: str) -> AccountStream | None:
-        """Return the stream of an account, or None when nobody follows it."""
+        """Return the stream of an account, or None without subscribers."""
         return self._streams.get(account_id)
 
     def __len__(self) -> int:
@@ -40,7 +40,7 @@ class FollowedAccounts:
         return stream, subscriber
 
     def remove(self, stream: AccountStream, subscriber: Subscriber, *, order_id: UUID | None) -> None:
-        """Forget the subscriber, and with the last one of an account its stream."""
+        """Remove the subscriber, and with the last one of an account its stream."""
         stream.remove(subscriber, order_id=order_id)
         self.subscribers -= 1
         if stream.is_followed:
@@ -53,11 +53,11 @@ class FollowedAccounts:
             self._emptied_at[shard] = self._clock()
 
     def is_current(self, stream: AccountStream) -> bool:
-        """Return whether somebody still follows this very stream."""
+        """Return whether this stream is still followed."""
         return self._streams.get(stream.account_id) is stream
 
     def wanted_shards(self) -> frozenset[int]:
-        """Return the shards with accounts, and those that lost their last one not long ago: it may come back."""
+        """Return the shards with accounts, and those that lost their last one recently: it may return."""
         self._emptied_at = {
             shard: emptied_at
             for shard, emptied_at in self._emptied_at.items()

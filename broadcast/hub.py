@@ -1,9 +1,11 @@
-"""The hub of a process: one link to Redis, fanned out to every subscriber; what hints missed is read from the database.
+"""The hub of a process: one connection to Redis, fanned out to every subscriber; changes without a hint are read from
+the database.
 
-Three things show that a hint was missed: a gap in an account's sequence, a new link (or a newly confirmed shard), and
-the comparison of all followed accounts' positions with the database. The last closes "committed, then died before
-publishing", which nothing else can see. A catch-up is one shared read for the process and account. The comparison also
-shows that the database was restored to an earlier moment: its position is then lower than what was delivered.
+Three things show that a hint was missed: a gap in an account's sequence, a new connection (or a newly confirmed shard),
+and the comparison of all followed accounts' positions with the database. The last one covers "committed, then crashed
+before publishing", which nothing else can detect. A catch-up is one shared read for the process and account. The
+comparison also shows that the database was restored to an earlier moment: its position is then lower than the delivered
+one.
 """
 
 import asyncio
@@ -34,7 +36,7 @@ MESSAGES_IN_A_ROW_MAX = 64
 async def open_hub(
     redis_url: str, *, log: ChangeLog, signer: MessageSigner, settings: HubSettings, telemetry: Telemetry
 ) -> AsyncIterator["ChangeHub"]:
-    """Open the hub with its tasks. It opens also while Redis is down, and then works from the database alone."""
+    """Open the hub with its tasks. It opens also while Redis is down, and then works only from the database."""
     async with asyncio.TaskGroup() as tasks:
         hub = ChangeHub(redis_url, log=log, signer=signer, settings=settings, telemetry=telemetry, tasks=tasks)
         running = [
@@ -50,7 +52,7 @@ async def open_hub(
 
 
 class ChangeHub:
-    """Hands the changes of followed accounts to their subscribers, in order and once."""
+    """Passes the changes of followed accounts to their subscribers, in order and once."""
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class ChangeHub:
     def follow(self, account_id: str, *, order_id: UUID | None = None) -> Iterator[Subscriber]:
         """Subscribe to the account, or to one of its orders, until the block ends.
 
-        It buffers from the start. Read the position then, and give it to `start`.
+        It buffers from the start. Then read the position, and pass it to `start`.
         """
         stream, subscriber = self._followed.add(account_id, order_id=order_id)
         self._note_subscribers()
@@ -112,7 +114,7 @@ class ChangeHub:
         self._rereads.start(stream, Cause.GAP)
 
     def receive(self, message: Message) -> None:
-        """Take one published message: new, late, repeated, early, forged, or for an account that nobody follows."""
+        """Process one published message: new, late, repeated, early, forged, or for an account without subscribers."""
         received = self._reader.read(message)
         if received is not None:
             received.stream.receive(received.changes, newest=received.newest)
@@ -161,14 +163,14 @@ class ChangeHub:
         await self._compare(self._followed.streams(), Cause.COMPARISON)
 
     def stop_catching_up(self) -> None:
-        """Cancel the reads that are under way."""
+        """Cancel the running reads."""
         self._rereads.cancel_all()
 
     async def _receive_messages(self, link: RedisLink) -> None:
         in_a_row = 0
         while True:
             event = await link.read()
-            # A sign of life proves nothing while subscriptions are asked for: they may be forbidden.
+            # An answer of the server proves nothing while subscriptions are being requested: they may be forbidden.
             if not (self.is_linked or (isinstance(event, Beat) and self._asked_shards)):
                 self.is_linked, self.link_error = True, None
                 self._telemetry.info("hub_linked")
@@ -183,7 +185,7 @@ class ChangeHub:
                 await asyncio.sleep(0)
 
     async def _keep(self, link: RedisLink) -> None:
-        """Follow the wanted shards and check the link, once a ping interval and whenever shards change."""
+        """Follow the wanted shards and check the connection, once a ping interval and whenever shards change."""
         while not was_cancelled():
             self._shards_changed.clear()
             self._asked_shards = self._followed.wanted_shards()  # First: answers are judged by it.
@@ -212,7 +214,7 @@ class ChangeHub:
             account_id=stream.account_id,
             delivered=stream.position,
             stored=position,
-            next="subscribers are reset and go on after the stored position",
+            next="subscribers are reset and continue after the stored position",
         )
         stream.move_back(position)
 

@@ -1,10 +1,10 @@
-"""One pub/sub connection to Redis, from opening to its loss. It never reconnects: a new link is a new object.
+"""One pub/sub connection to Redis, from opening to its loss. It never reconnects: a new connection is a new object.
 
-redis-py's own PubSub reconnects and subscribes again by itself, and what was published in between is silently gone.
-Here the owner sees every loss, and every confirmed subscription is a moment before which messages may be missing.
+redis-py's own PubSub reconnects and resubscribes automatically, and messages published in between are silently lost.
+Here the owner detects every loss, and before every confirmed subscription messages may be missing.
 
-The heartbeat is our own PING on this connection, answered in order with the messages. It needs no publisher that
-sends beats to 64 channels, and it tests just what matters: whether what Redis sends on this connection arrives.
+The heartbeat is our own PING on this connection, answered in order with the messages. It needs no publisher that sends
+heartbeats to 64 channels, and it tests whether messages of Redis arrive on this connection.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _MESSAGE_PARTS = 3
 
 
 class LinkSilentError(OSError):
-    """Nothing came for longer than the settings allow, not even an answer to a ping."""
+    """No message arrived for longer than the settings allow, not even an answer to a ping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ async def open_link(redis_url: str, settings: HubSettings) -> AsyncIterator["Red
     )
     connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call] # untyped in the library
     try:
-        # A server that is stopped still lets the kernel accept connections, so the greeting needs a time-out as well.
+        # The kernel accepts connections of a stopped server, so the handshake needs a time-out as well.
         async with asyncio.timeout(settings.connect_timeout_seconds):
             await connection.connect()  # type: ignore[no-untyped-call] # untyped in the library
         yield RedisLink(connection, settings)
@@ -68,7 +68,7 @@ async def open_link(redis_url: str, settings: HubSettings) -> AsyncIterator["Red
 
 
 class RedisLink:
-    """The connection while it lives. Reading and writing may go on in different tasks."""
+    """An open connection. Reading and writing may run in different tasks."""
 
     def __init__(self, connection: AbstractConnection, settings: HubSettings) -> None:
         self._connection = connection
@@ -78,7 +78,7 @@ class RedisLink:
         self._received_at = self._clock()
 
     async def read(self) -> Event:
-        """Wait for the next thing that Redis sends. The silence that `check` finds bounds the wait."""
+        """Wait for the next message of Redis. `check` bounds the wait."""
         response = await self._connection.read_response(disconnect_on_error=False)
         self._received_at = self._clock()
         if not isinstance(response, list) or len(response) != _MESSAGE_PARTS:
@@ -90,14 +90,14 @@ class RedisLink:
         return Beat() if shard is None else Subscribed(shard)
 
     async def listen_to(self, shards: Collection[int]) -> None:
-        """Make the subscriptions those of exactly these shards."""
+        """Change the subscriptions to exactly these shards."""
         wanted = frozenset(shards)
         await self._send("SUBSCRIBE", wanted - self._shards)
         await self._send("UNSUBSCRIBE", self._shards - wanted)
         self._shards = wanted
 
     async def check(self) -> None:
-        """Raise LinkSilentError when the link is dead; else ask for a sign of life."""
+        """Raise LinkSilentError when the connection is dead; else send a ping."""
         silence = self._clock() - self._received_at
         if silence > self._settings.silence_seconds:
             raise LinkSilentError(f"nothing received for {silence:.1f} s")

@@ -1,4 +1,4 @@
-"""Reads what comes on the channels: for followed accounts only, and only what this installation has signed."""
+"""Reads the messages on the channels: only for followed accounts, and only those that this installation has signed."""
 
 from collections.abc import Sequence
 
@@ -29,9 +29,9 @@ class MessageReader:
         self._telemetry = telemetry
 
     def read(self, message: Message) -> ReceivedChanges | None:
-        """Return what the message says; None when nobody follows its account, or it is not genuine.
+        """Return the content of the message; None when its account has no subscriber, or it is not genuine.
 
-        A genuine one whose changes cannot be read still says that they exist.
+        A genuine one whose changes cannot be read still shows that they exist.
         """
         try:
             account_id = account_of(message)

@@ -23,7 +23,7 @@ Member = TypeVar("Member", bound=StrEnum)
 
 
 def _by_value(kind: type[Member]) -> Mapping[str, Member]:
-    """Return the members by their texts: looking one up costs a fifth of calling the enum."""
+    """Return the members by their texts: a look-up costs a fifth of calling the enum."""
     return {member.value: member for member in kind}
 
 

@@ -1,7 +1,7 @@
-"""The port ChangePublisher over Redis: a bounded buffer, and one task that sends what is in it.
+"""The port ChangePublisher over Redis: a bounded buffer, and one task that sends its content.
 
-A message is a hint. So publishing never waits and never fails for its caller: what Redis does not take in time is
-dropped and counted, and whoever misses it reads it from the database.
+A message is a hint. So publishing never waits and never fails for its caller: changes that Redis does not accept in
+time are dropped and counted, and subscribers read them from the database.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ class RedisPublisher:
         return [self._buffer.popleft() for _ in range(size)]
 
     async def _send(self, batch: Sequence[RecordedChange]) -> None:
-        """Send one message for each account (or a few) in one pipeline; the order within an account is kept."""
+        """Send one message for each account (or a few) in one pipeline; the order within an account is preserved."""
         try:
             async with asyncio.timeout(self._settings.send_timeout_seconds):
                 async with self._redis.pipeline(transaction=False) as pipeline:
@@ -106,7 +106,7 @@ class RedisPublisher:
                             message = encode(some, signer=self._signer)
                             pipeline.publish(message.channel, message.raw)
                     await pipeline.execute()
-        except Exception as error:  # noqa: BLE001 - a hint that is not sent must not end the process, whatever the client raises
+        except Exception as error:  # noqa: BLE001 - a hint that is not sent must not end the process, with any error of the client
             self._note_failure(error, batch)
             return
         self._telemetry.count(Metric.CHANGES_PUBLISHED, len(batch))

@@ -1,7 +1,7 @@
-"""Clients of Redis at the address of an installation. What the address says about how a client works does not count.
+"""Clients of Redis at the address of an installation. Client options in the address are ignored.
 
 Each use of Redis needs its own time-outs, and all need raw bytes of the second protocol: with `protocol=3` or
-`decode_responses=true` in the address nothing would be understood.
+`decode_responses=true` in the address no message could be read.
 """
 
 import os
@@ -28,7 +28,7 @@ _TCP_OPTIONS = ("socket_keepalive",)
 
 
 def check_redis_url(url: str) -> None:
-    """Raise ValueError, which shows nothing of the URL but names of options, when no client could use it."""
+    """Raise ValueError, which contains nothing of the URL except names of options, when no client could use it."""
     if "#" in url or url.partition("?")[0].count("@") > 1:
         # Clients disagree about where the host begins, and would show a part of the password as the host.
         raise ValueError("must hold an @ or # of the user or the password as %40 or %23")
@@ -61,7 +61,7 @@ def redis_pool(url: str, **ours: Any) -> ConnectionPool:
 
 
 def redis_client(url: str, **ours: Any) -> Redis:
-    """Return a client with a pool of its own, as `redis_pool` makes it."""
+    """Return a client with its own pool, as created by `redis_pool`."""
     return Redis.from_pool(redis_pool(url, **ours))
 
 
@@ -82,6 +82,6 @@ def _check_one_of(options: Mapping[str, str], name: str, values: Sequence[str]) 
 
 
 def _check_database(text: str) -> None:
-    # The client takes what is no number for database 0.
+    # The client treats anything that is not a number as database 0.
     if text and not (text.isascii() and text.isdecimal() and int(text) < DATABASES_MAX):
         raise ValueError("must end in the number of a database, as in /0")

@@ -37,7 +37,7 @@ class Rereads:
             self._running[stream] = task
 
     def cancel(self, stream: AccountStream) -> None:
-        """Cancel the stream's reads: nobody follows it any more."""
+        """Cancel the stream's reads: it has no subscribers."""
         task = self._running.pop(stream, None)
         if task is not None:
             task.cancel()
@@ -56,9 +56,10 @@ class Rereads:
                 self._telemetry.count(Metric.REREADS, cause=cause)
             while stream.is_behind:
                 if not await self._read_page(stream):
-                    # Until then no announcement leads to a read, however many come; what is next is handed out.
+                    # Until then no announcement causes a read, regardless of their number; the next changes are passed
+                    # on.
                     await asyncio.sleep(self._settings.unproved_pause_seconds)
-        except Exception as error:  # noqa: BLE001 - what cannot be read of one account must not end the others' streams
+        except Exception as error:  # noqa: BLE001 - an unreadable change of one account must not end the others' streams
             self._telemetry.error(
                 "changes_unreadable",
                 account_id=stream.account_id,
@@ -67,11 +68,11 @@ class Rereads:
             )
             await asyncio.sleep(self._settings.unproved_pause_seconds)
         finally:
-            # Here and not in a callback: a change that comes right after the last look must start a new task.
+            # Here and not in a callback: a change right after the last check must start a new task.
             self._running.pop(stream, None)
 
     async def _read_page(self, stream: AccountStream) -> bool:
-        """Read the next changes; return False when the database has none of those that were announced."""
+        """Read the next changes; return False when the database has none of the announced ones."""
         position, newest = stream.position or 0, stream.newest
         try:
             page = await self._log.account_page(stream.account_id, after=position)

@@ -15,9 +15,9 @@ _Read = TypeVar("_Read")
 
 
 class RetryingChangeLog:
-    """Reads until the database answers. Waiting loses nothing, since what was missed stays stored.
+    """Reads until the database answers. Waiting loses nothing, since missed changes stay stored.
 
-    The pages raise HistoryGoneError as the port ChangeLog says.
+    The pages raise HistoryGoneError as in the port ChangeLog.
     """
 
     def __init__(self, log: ChangeLog, *, settings: HubSettings, telemetry: Telemetry) -> None:
@@ -45,7 +45,7 @@ class RetryingChangeLog:
         return await self._retry(lambda: self._log.order_position(order_id, account_id=account_id))
 
     def is_last_page(self, page: Sequence[RecordedChange]) -> bool:
-        """Return whether nothing followed this page when it was read."""
+        """Return whether no change followed this page when it was read."""
         return len(page) < self._settings.page_max_changes
 
     async def _retry(self, read: Callable[[], Awaitable[_Read]]) -> _Read:

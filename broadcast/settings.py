@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherSettings:
-    """How much waits to be published and for how long. What does not fit is dropped: the database supplies it.
+    """Bounds of the changes that wait to be published. Changes beyond them are dropped: the database supplies them.
 
-    Up to `batch_max_changes` are sent at once. A message holds no more than what a subscriber's buffer takes. For
-    `pause_seconds` after a sending the next changes gather, unless a whole batch waits already.
+    Up to `batch_max_changes` are sent together. A message has no more changes than a subscriber's buffer. For
+    `pause_seconds` after a send the next changes are collected, unless a full batch waits already.
     """
 
     buffer_max_changes: int = 20_000
@@ -22,15 +22,15 @@ class PublisherSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSettings:
-    """How a process listens.
+    """Settings of a process's subscriptions.
 
-    The link: pinged every `ping_seconds`, dead after `silence_seconds`, reopened after a delay that doubles up to
+    The connection: pinged every `ping_seconds`, dead after `silence_seconds`, reopened after a delay that doubles up to
     `reconnect_delay_max_seconds`. An empty shard is unsubscribed after `linger_seconds`.
 
-    Reading what hints missed: `settle_seconds` before a gap is read, since two publishers may cross; pages of
-    `page_max_changes`, `reads_at_once` at a time; not again within `unproved_pause_seconds` where more was announced
-    than the database has; positions compared every `comparison_seconds`, and every `comparison_without_link_seconds`
-    while there is no link to Redis.
+    Reading missed changes: `settle_seconds` before a gap is read, since messages of two publishers may arrive in any
+    order; pages of `page_max_changes`, `reads_at_once` at a time; not again within `unproved_pause_seconds` where more
+    changes were announced than the database has; positions compared every `comparison_seconds`, and every
+    `comparison_without_link_seconds` while there is no connection to Redis.
     """
 
     connect_timeout_seconds: float = 2.0

@@ -19,7 +19,7 @@ def channel_of(shard: int) -> bytes:
 
 
 def shard_of_channel(channel: bytes) -> int | None:
-    """Return the shard of a channel, or None when it is none of ours."""
+    """Return the shard of a channel, or None when it is not one of Fillwire's."""
     number = channel.removeprefix(_PREFIX)
     if number == channel or not number.isdigit():
         return None

@@ -1,4 +1,4 @@
-"""One subscriber's place in the fan-out: a bounded buffer, and the knowledge that it fell behind. No I/O."""
+"""One subscriber of the fan-out: a bounded buffer, and whether it fell behind. No I/O."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,10 +20,11 @@ class Cause(StrEnum):
 
 
 class Subscriber:
-    """Takes changes as they come until its buffer is full; from then on it is behind and must catch up by itself."""
+    """Buffers changes until its buffer is full; from then on it is behind and must catch up."""
 
     def __init__(self, *, buffer_max_changes: int) -> None:
-        # A list and a future, since thousands of these wait at once: a deque and an event cost half a kilobyte each.
+        # A list and a future, since thousands of these wait concurrently: a deque and an event cost half a kilobyte
+        # each.
         self._buffer: list[RecordedChange] = []
         self._buffer_max_changes = buffer_max_changes
         self._behind: Cause | None = None
@@ -39,7 +40,7 @@ class Subscriber:
         return self._behind
 
     def offer(self, change: RecordedChange) -> None:
-        """Take a change; those that come while it is behind are left to the catch-up."""
+        """Add a change; changes during a catch-up are left to it."""
         if self._behind is not None:
             return
         if len(self._buffer) >= self._buffer_max_changes:
@@ -49,14 +50,16 @@ class Subscriber:
         self._wake()
 
     def fall_behind(self, cause: Cause) -> None:
-        """Give up the buffer: what is new has to be read."""
+        """Drop the buffer: new changes have to be read."""
         self._buffer.clear()
         if self._behind is not Cause.MOVED_BACK:
             self._behind = cause
         self._wake()
 
     def catch_up(self) -> None:
-        """Start to buffer again. Call it before reading, so that nothing can fall between the read and the buffer."""
+        """Start to buffer again. Call it before reading, so that no change is missed between the read and the
+        buffer.
+        """
         self._behind = None
 
     def take(self) -> Sequence[RecordedChange]:
@@ -65,7 +68,9 @@ class Subscriber:
         return taken
 
     async def wait(self) -> None:
-        """Wait for something to take or to read. A quiet account may take for ever: there is no time-out."""
+        """Wait for buffered changes or a read that is due. There is no time-out: an account may have no changes for
+        any time.
+        """
         if not self._buffer and self._behind is None:
             self._waiting = asyncio.get_running_loop().create_future()
             try:

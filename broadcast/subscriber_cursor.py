@@ -63,7 +63,7 @@ class SubscriberCursor(ABC):
         return self._reading is not None or self._subscriber.behind is not None
 
     def _buffered(self) -> Sequence[RecordedChange]:
-        """Return what is buffered and newer; after a gap in it the subscriber counts as behind."""
+        """Return the buffered newer changes; after a gap in them the subscriber counts as behind."""
         changes = [change for change in self._subscriber.take() if self._number(change) > self.at]
         newer = self._newer(changes)
         if len(newer) < len(changes):

@@ -1,1 +1,1 @@
-"""PostgreSQL, the owner of the truth: tables, transactions, repositories and migrations."""
+"""PostgreSQL, the source of truth: tables, transactions, repositories and migrations."""

@@ -26,8 +26,9 @@ CROSS JOIN LATERAL (
 ) AS l
 """
 OWN = "SELECT l.* FROM account_limits AS l WHERE l.account_id = $1"
-# The moment tells two settings apart, so it moves on even if the clock does not. What is replaced is the setting of the
-# moment $8: the action says what was there before. Nothing is stored when it is gone, or when there is one by now.
+# The time distinguishes two settings, so it advances even if the clock does not. The setting of the time $8 is
+# replaced: the action contains the previous values. Nothing is stored if it no longer exists, or if another one exists
+# now.
 SAVE = f"""
 WITH replaced AS MATERIALIZED (
     SELECT l.set_at FROM account_limits AS l WHERE l.account_id = $1 AND l.set_at = $8::timestamptz FOR UPDATE
@@ -52,8 +53,8 @@ OPEN_ORDERS = """
 SELECT a.id, greatest(0, a.open_orders) AS open_orders FROM accounts AS a WHERE a.id = ANY($1::text[])
 """
 IS_KNOWN = "SELECT FROM accounts AS a WHERE a.id = $1"
-# The order and its account's number change in one statement, so by how much a number is wrong is the same in every
-# snapshot, whatever comes and goes meanwhile. Two small partial indexes hold every order that is not final.
+# The order and its account's number change in one statement, so the error of a number is the same in every snapshot,
+# with any concurrent changes. Two small partial indexes contain every order that is not final.
 _FINAL = ", ".join(f"'{status}'" for status in sorted(FINAL_STATUSES))
 _DRIFTS = f"""
 SELECT a.id, coalesce(o.count, 0) - a.open_orders AS drift
@@ -70,8 +71,8 @@ LEFT JOIN (
 WHERE coalesce(o.count, 0) <> a.open_orders
 """  # noqa: S608 - the names of our own statuses
 COUNT_WRONG = f"SELECT count(*) AS count FROM ({_DRIFTS}) AS d"  # noqa: S608 - our own statement
-# A block, because each statement in it sees what was committed before it: so the second of two that recount at once
-# waits for the first, and finds nothing left to correct. Accounts by id, as everywhere.
+# A block, because each statement in it sees everything committed before it: so the second of two concurrent recounts
+# waits for the first, and finds nothing to correct. Accounts by id, as everywhere.
 RECOUNT = f"""
 DO $$
 DECLARE wrong record;
@@ -124,7 +125,7 @@ class PostgresLimitBook(LimitBook):
         return wrong
 
     async def is_known(self, account_id: str) -> bool:
-        """Whether the account has ever placed an order."""
+        """Return whether the account has ever placed an order."""
         return bool(await self._database.fetch(IS_KNOWN, account_id))
 
     async def own_limits(self, account_id: str | None) -> AccountLimits | None:

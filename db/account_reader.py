@@ -1,4 +1,4 @@
-"""Reading accounts: their list, which ids are known, and when each placed its last order."""
+"""Reading accounts: their list, which ids exist, and when each placed its last order."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -33,7 +33,7 @@ _BY_ID: Keyset[str] = Keyset(columns=(accounts.c.id,), values=lambda key: (liter
 
 
 class PostgresAccountReader(AccountReader):
-    """Accounts in PostgreSQL. Each call is one statement, but pages, which look beyond their keys as well."""
+    """Accounts in PostgreSQL. Each call is one statement, except pages, which also read beyond their keys."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -43,7 +43,7 @@ class PostgresAccountReader(AccountReader):
     async def page(self, request: PageRequest[str], *, search: str | None) -> Page[str]:
         rows = select(accounts.c.id)
         if search:
-            # A range, so that the primary key serves it whatever the search holds.
+            # A range, so that the primary key is used for any search.
             rows = rows.where(accounts.c.id >= search, accounts.c.id < search + BEHIND_EVERY_ID)
         return await read_page(self._database, rows, request, keyset=_BY_ID, item_of=lambda row: str(row["id"]))
 

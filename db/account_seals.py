@@ -1,8 +1,8 @@
-"""The seals of the accounts' changes, and what a worker needs to make them. Nothing here is part of a hot statement.
+"""The seals of the accounts' changes, and the queries for creating them. No hot statement is involved.
 
 An account is found by comparing its position in `accounts` with its newest seal in `sealed_accounts`: one hash join of
-two small tables for all accounts. A seal is stored only where the newest one is still that which it replaces, so two
-processes that seal at once do no harm; the lease only saves their work.
+two small tables for all accounts. A seal is stored only if the newest one is still its predecessor, so two concurrent
+sealers are harmless; the lease only avoids duplicate work.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -78,7 +78,7 @@ class PostgresAccountSeals(AccountSeals):
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        # Concurrent calls share one query: a list of accounts asks for each of its rows.
+        # Concurrent calls share one query: a list of accounts calls it for each of its rows.
         self._heads: Batcher[str, ChainHead] = Batcher(
             self._read_heads, batch_max_items=HEADS_BATCH_MAX_ACCOUNTS, queue_max_items=HEADS_QUEUE_MAX_CALLS
         )

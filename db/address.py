@@ -1,4 +1,4 @@
-"""Reads the address of a database as libpq reads it, for a driver that knows half of it."""
+"""Parses the address of a database like libpq, for a driver that supports half of it."""
 
 import os
 import re
@@ -57,7 +57,7 @@ class Address:
 
     @property
     def encrypts(self) -> bool:
-        """Whether the driver never goes on without TLS."""
+        """Return whether the driver never connects without TLS."""
         return self.options.get("sslmode") in ENCRYPTING_MODES
 
     @property
@@ -69,7 +69,7 @@ class Address:
 def read_address(url: str, environment: Mapping[str, str] = os.environ) -> Address:
     """Return the address. Raise AddressError.
 
-    What the URL leaves open comes from the same variables of the environment as libpq's.
+    Values missing in the URL are read from the same environment variables as libpq's.
     """
     parts = _URL.fullmatch(url)
     if parts is None or parts["scheme"].lower() not in SCHEMES:
@@ -95,7 +95,8 @@ def _tls_options(options: Mapping[str, str], environment: Mapping[str, str]) -> 
     mode = options.get("sslmode") or environment.get("PGSSLMODE")
     root = options.get("sslrootcert") or environment.get("PGSSLROOTCERT")
     if "require" in {options.get("channel_binding"), environment.get("PGCHANNELBINDING")}:
-        # The driver has no channel binding. The certificate proves as well that nobody is in between.
+        # The driver does not support channel binding. The certificate also proves that the connection is not
+        # intercepted.
         if mode in {"disable", "allow", "prefer"}:
             raise AddressError("requires channel binding, and with that sslmode=require or sslmode=verify-full")
         mode = VERIFY_FULL

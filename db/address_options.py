@@ -1,7 +1,7 @@
-"""The options of a database's address: those of libpq (PostgreSQL 18, section 32.1.2), and what becomes of each here.
+"""The options of a database's address: those of libpq (PostgreSQL 18, section 32.1.2), and how each is handled here.
 
-What libpq does not know is refused in one sentence, as libpq would refuse it: asyncpg sends it to the server as a
-setting, and what the server says about that names no option.
+An option unknown to libpq is refused with a message, as libpq would: asyncpg sends it to the server as a setting, and
+the server's error names no option.
 """
 
 import os
@@ -94,7 +94,9 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
 
 class AddressError(ValueError):
-    """The address cannot be used. The sentence says what to do, and shows nothing of it but the names of options."""
+    """The address cannot be used. The message has the fix, and contains nothing of the address except names of
+    options.
+    """
 
 
 def read_options(query: str) -> dict[str, str]:

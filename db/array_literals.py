@@ -1,4 +1,4 @@
-"""Columns as the texts of PostgreSQL's arrays, which a statement casts and takes apart.
+"""Columns as the texts of PostgreSQL arrays, which a statement casts and unnests.
 
 The driver encodes element by element, and tests each whether it is an array itself: three times the cost.
 """

@@ -66,7 +66,7 @@ Index(
 operator_action_head = Table(
     "operator_action_head",
     metadata,
-    # The only row: the end of the chain, locked by whoever appends.
+    # The only row: the end of the chain, locked by each append.
     Column("id", SmallInteger, nullable=False, server_default=text("1")),
     Column("sequence", BigInteger, nullable=False),
     Column("hash", NAME, nullable=False),

@@ -1,6 +1,6 @@
 """The audit trail as a stream of records, page by page: for its verification and its export.
 
-Each chain is read up to where it stood when its reading began, so processes may go on writing meanwhile.
+Each chain is read up to its position at the start, so processes may write concurrently.
 """
 
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ UNEXPECTED_ACTION = """
 SELECT min(a.sequence) AS sequence FROM operator_actions AS a
 WHERE a.sequence < 1 OR a.sequence > coalesce((SELECT h.sequence FROM operator_action_head AS h), 0)
 """
-# The next accounts that any of the tables knows. `order_changes` is not scanned: one look at its key for each account.
+# The next accounts in any of the tables. `order_changes` is not scanned: one index look-up for each account.
 ACCOUNTS = """
 WITH RECURSIVE changed AS (
     (SELECT c.account_id FROM order_changes AS c WHERE c.account_id > $1 ORDER BY c.account_id LIMIT 1)
@@ -56,7 +56,7 @@ SELECT n.account_id FROM (
 ORDER BY n.account_id COLLATE "C"
 LIMIT $2
 """
-# The walk over the accounts begins behind the empty text, which is no account's id but fits into both columns.
+# The iteration over the accounts begins after the empty text, which is not an account's id but fits into both columns.
 NAMELESS = """
 SELECT EXISTS (SELECT FROM order_changes AS c WHERE c.account_id = '')
     OR EXISTS (SELECT FROM sealed_accounts AS s WHERE s.account_id = '') AS found
@@ -153,7 +153,7 @@ class PostgresAuditTrail:
             for row in rows:
                 yield change_record(change_of(row))
             last = up_to
-        # Seals of changes that the account does not say to have.
+        # Seals of changes beyond the account's position.
         for seal in await self.database.fetch(SEALS_BEYOND, account_id, last):
             yield seal_record(account_id, _head_of(seal), seal["sealed_at"])
         (row,) = await self.database.fetch(UNEXPECTED_CHANGE, account_id)
@@ -182,7 +182,7 @@ class PostgresAuditTrail:
 
 
 async def _readable(chain: Chain, records: AsyncIterator[Record]) -> AsyncIterator[Record]:
-    """Yield the records up to a row that cannot be read, such as a moment beyond those of Python, and say so."""
+    """Yield the records up to an unreadable row, such as a time beyond Python's range, and report that."""
     try:
         async for record in records:
             yield record

@@ -31,7 +31,7 @@ FROM (SELECT b.venue, b.probe_at FROM venue_gates AS b WHERE b.venue = $1 AND b.
 WHERE g.venue = before.venue
 RETURNING before.probe_at IS NOT NULL AS is_new, {HELD_FOR}
 """  # noqa: S608 - no input
-# Many requests are refused at the same time: whatever does not move the end by more than a second is not written.
+# Many requests are refused at the same time: an update that moves the end by at most a second is not written.
 PAUSE = f"""
 INSERT INTO venue_gates AS g (venue, paused_until, reason) VALUES ($1, now() + $2::interval, $3)
 ON CONFLICT (venue) DO UPDATE SET paused_until = excluded.paused_until, reason = excluded.reason

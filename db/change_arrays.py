@@ -15,8 +15,8 @@ from domain.model.values import Reason, storable_reason
 class NumberedChanges:
     """Changes in their order, and each one's place among its account's changes of one write.
 
-    `account_ids` are sorted, `counts` says how many changes each has. For each change `account_numbers` counts its
-    account from 1 in that order, and `behind` says how many of the account follow.
+    `account_ids` are sorted, `counts` is the number of changes of each. For each change `account_numbers` counts its
+    account from 1 in that order, and `behind` is how many of the account follow.
     """
 
     changes: Sequence[Change]
@@ -31,7 +31,7 @@ class NumberedChanges:
 
 
 def numbered(changes: Sequence[Change]) -> NumberedChanges:
-    """The changes in their order, with their places."""
+    """Return the changes in their order, with their positions."""
     accounts = [change.order.account_id for change in changes]
     counts = Counter(accounts)
     account_ids = sorted(counts)

@@ -1,4 +1,4 @@
-"""The accounts' sequences of changes: what a subscriber missed, and where an account stands."""
+"""The accounts' sequences of changes: a subscriber's missed changes, and an account's position."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class PostgresChangeLog(ChangeLog):
             rows = rows.where(_CHANGE.order_id == order_id)
         found = [change_of(row) for row in await self.database.select(rows.order_by(_CHANGE.sequence).limit(limit))]
         if not found or found[0].sequence != sequence + 1:
-            # Something may be missing in between, or there is nothing newer, or it is of other orders.
+            # A change may be missing in between, or there is nothing newer, or it is of other orders.
             next_one = exists().where(_CHANGE.account_id == account_id, _CHANGE.sequence == sequence + 1)
             behind = select(accounts.c.id).where(accounts.c.id == account_id, accounts.c.sequence > sequence)
             await self._require_none(behind.where(~next_one))

@@ -23,7 +23,7 @@ NAME = Text(collation="C")
 
 
 def at_most(column: str, max_characters: int) -> CheckConstraint:
-    """The text is not empty and not longer than that."""
+    """Return a check that the text is not empty and not longer than that."""
     return CheckConstraint(f"char_length({column}) BETWEEN 1 AND {max_characters}", name=column)
 
 
@@ -33,5 +33,5 @@ def exact_decimal(column: str) -> CheckConstraint:
 
 
 def positive_decimal(column: str) -> CheckConstraint:
-    """The same, above zero."""
+    """Return the same check, above zero."""
     return CheckConstraint(f"scale({column}) <= 18 AND {column} < 1e18 AND {column} > 0", name=column)

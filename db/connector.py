@@ -1,7 +1,7 @@
 """Connects to the servers of an address: one after another, each within its share of the time.
 
-asyncpg has one time-out for all servers together, so that one which swallows packets would use up the time of all
-(its issue 1155).
+asyncpg has one time-out for all servers together, so that one that drops packets would use up the time of all (its
+issue 1155).
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class Connector:
         raise _failure(failures)
 
     def _attempts(self) -> Iterator[tuple[Host | None, str | None]]:
-        """Yield the servers in the order in which to try them, with what each has to be."""
+        """Yield the servers in the order in which to try them, with the required role of each."""
         if not self._hosts:
             yield None, None
             return
@@ -129,7 +129,7 @@ class Connector:
             raise ServerRefusalError("it has no TLS, which the address requires", sqlstate="") from error
 
     def _system_tls(self) -> ssl.SSLContext | None:
-        """Return how the server's certificate is checked by this machine's authorities; None: the driver knows."""
+        """Return how the server's certificate is checked by this machine's authorities; None: the driver does it."""
         if self._tls is None and self._address.trusts_system:
             self._tls = system_tls(self._address.options)
         return self._tls
@@ -153,7 +153,7 @@ class Connector:
 
 
 def system_tls(options: Mapping[str, str]) -> ssl.SSLContext:
-    """Return a context that trusts this machine's authorities, and does what else the options say about TLS.
+    """Return a context that trusts this machine's authorities, with the other TLS options.
 
     Raise OSError for a file that cannot be used.
     """

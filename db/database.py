@@ -1,4 +1,5 @@
-"""Calls to PostgreSQL: one statement each, committed as it ends, under a deadline that holds even if the server hangs.
+"""Calls to PostgreSQL: one statement each, committed as it ends, under a deadline that applies even if the server
+hangs.
 
 Here, and only here, serialization failures and deadlocks are retried, and failures become the domain's
 UnavailableError.
@@ -35,7 +36,7 @@ class Row(Protocol):
     """One row of an answer: its columns by name."""
 
     def __getitem__(self, column: str, /) -> Any:  # noqa: ANN401 - a column may hold anything
-        """The column's value."""
+        """Return the column's value."""
 
 
 class Database:
@@ -56,7 +57,7 @@ class Database:
         return await self._in_time(self._repeated(partial(self._fetch, statement, arguments)))
 
     async def fetch_queued(self, statement: str, *arguments: object) -> Sequence[Row]:
-        """Run a read of many rows, which costs this process more than the server, as `fetch` does.
+        """Run a read of many rows, which costs this process more than the server, like `fetch`.
 
         Only some run at once: more would not be faster, and other statements would wait for a connection behind them.
         """
@@ -67,9 +68,9 @@ class Database:
         return await self._call(partial(self._select, statement))
 
     async def require_room(self) -> None:
-        """Raise UnavailableError while the server's disk is full, of which only a statement that wrote could tell.
+        """Raise UnavailableError while the server's disk is full, which only a writing statement would detect.
 
-        Then, and only then, the server is asked to write a temporary file.
+        Then, and only then, the server is tested by writing a temporary file.
         """
         if self._disk_was_full:
             await self._in_time(self._write_temporarily())
@@ -134,7 +135,7 @@ class Database:
         try:
             await asyncio.wait({call}, timeout=self._call_timeout_seconds)
         finally:
-            # Also when the caller itself is cancelled. To cancel a call that has ended does nothing.
+            # Also when the caller itself is cancelled. Canceling a finished call has no effect.
             in_time = call.done()
             call.cancel()
         if not in_time:
@@ -159,12 +160,12 @@ class Database:
             except Exception as error:
                 if not is_worth_repeating(error):
                     raise
-            await asyncio.sleep(random.uniform(0, REPEAT_DELAY_MAX_SECONDS))  # noqa: S311 - spreads rivals, hides nothing
+            await asyncio.sleep(random.uniform(0, REPEAT_DELAY_MAX_SECONDS))  # noqa: S311 - spreads retries, not a secret
         return await run()
 
 
 def _finished(running: set[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
     running.discard(task)
     if not task.cancelled():
-        # Marks the error as retrieved, for a task that nobody awaits any more.
+        # Marks the error as retrieved, for a task that is no longer awaited.
         task.exception()

@@ -1,7 +1,7 @@
-"""Repair of due times that lie too far ahead: the database's clock was put back after they were written.
+"""Repair of due times too far in the future: the database's clock was set back after they were written.
 
-Whoever waits for such a time would wait for as long as the clock was put back. A time that was written now lies at most
-one lease or pause ahead, so one that lies further ahead, or was written later than now, says nothing.
+Waiting for such a time would take as long as the clock was set back. A time that was written now is at most one lease
+or pause ahead, so one that is further ahead, or was written later than now, is invalid.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from domain.ports.due_times import DueBounds, DueTimes
 REPAIRED_ORDERS_MAX = 1_000
 """How many orders one statement repairs."""
 
-# `last_attempt_at` is when the newest claim was made. An order that was never claimed has been due since it was stored.
-# An attempt may be under way: as its own clock counts, it sends within a lease from now, and never after that.
+# `last_attempt_at` is the time of the newest claim. An order that was never claimed has been due since it was stored.
+# An attempt may be running: by its own clock it sends within a lease from now, and never after that.
 SUBMISSIONS = f"""
 WITH ahead AS MATERIALIZED (
     SELECT o.id FROM orders AS o

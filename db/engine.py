@@ -36,7 +36,7 @@ async def open_database(
     idle_in_transaction_timeout_seconds: float = 10.0,
     statement_cache_statements: int = STATEMENT_CACHE_STATEMENTS,
 ) -> AsyncIterator[Database]:
-    """The database at a URL that `db.address` reads. Raise AddressError for one that it cannot.
+    """Open the database at a URL in the form of `db.address`. Raise AddressError for an invalid one.
 
     Nothing is connected until it is used, so this never fails because PostgreSQL is away. `pool_max_connections` are
     CONNECTIONS_MIN at least. `call_timeout_seconds` bounds a whole call with its wait for a connection;
@@ -67,7 +67,7 @@ async def open_database(
         yield database
     finally:
         await database.stop()
-        # A server that hangs would never say goodbye; asyncpg cuts the connection when it is not waited for.
+        # A hung server would never close the connection; asyncpg closes it without waiting.
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 await asyncio.gather(pool.close(), engine.dispose())
@@ -101,7 +101,7 @@ def _engine(connector: Connector, *, pool_max_connections: int, pool_timeout_sec
         async_creator=connector.connect,
         connect_args=_prepared_statements(connector),
         json_deserializer=orjson.loads,
-        # Every statement of ours is a transaction of its own: no BEGIN and COMMIT around it, one round trip.
+        # Every statement of ours is a separate transaction: no BEGIN and COMMIT around it, one round trip.
         isolation_level="AUTOCOMMIT",
         pool_size=pool_max_connections,
         max_overflow=0,
@@ -114,14 +114,16 @@ def _engine(connector: Connector, *, pool_max_connections: int, pool_timeout_sec
 
 
 def _prepared_statements(connector: Connector) -> dict[str, Any]:
-    """Return the dialect's arguments: it names and keeps statements of its own, beside the driver's."""
+    """Return the dialect's arguments: it names and caches its own statements, in addition to the driver's."""
     if connector.statement_cache_statements:
         return {}
-    # A statement without a name is parsed again with each use, as one message: whoever answers knows it.
+    # A statement without a name is parsed again with each use, in one message, so any server connection can run it.
     return {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
 
 
 def _require_open(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401 - SQLAlchemy's own hook
-    """Replace a connection that died in the pool. asyncpg saw its end at once: no ping, no round trip."""
+    """Replace a connection that was closed in the pool. asyncpg detected its end immediately: no ping, no round
+    trip.
+    """
     if connection.driver_connection.is_closed():
         raise DisconnectionError

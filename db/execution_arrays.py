@@ -22,7 +22,7 @@ def execution_names(executions: Sequence[Execution]) -> ExecutionNames:
     return ExecutionNames(
         amends=text_array([execution.amends for execution in executions]),
         repeats=text_array([execution.repeats for execution in executions]),
-        # As arrays' texts: arrays of arrays cannot be taken apart by one level.
+        # As arrays' texts: arrays of arrays cannot be unnested by one level.
         amended_at=text_array(
             [moment_array(execution.amended_at) if execution.amended_at else None for execution in executions]
         ),

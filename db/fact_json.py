@@ -30,7 +30,7 @@ def reasons_as_json(reasons: Mapping[Any, Reason]) -> str:
 
 
 def restatement_as_json(restatement: Restatement | None) -> str | None:
-    """The venue's restatement as it is stored: decimals as texts, which keep every digit."""
+    """Return the venue's restatement as it is stored: decimals as texts, which preserve every digit."""
     if restatement is None:
         return None
     price = restatement.limit_price
@@ -44,7 +44,7 @@ def restatement_as_json(restatement: Restatement | None) -> str | None:
 
 
 def restatement_of(stored: Mapping[str, str | None] | None) -> Restatement | None:
-    """The restatement that is stored so."""
+    """Return the restatement stored in that form."""
     if stored is None:
         return None
     at, quantity, price = stored["at"], stored["quantity"], stored["limit_price"]
@@ -68,19 +68,19 @@ def placement_of_change(stored: Mapping[str, Any]) -> PlacementState:
 
 
 def reason_of(stored: Mapping[str, str]) -> Reason:
-    """The reason that is stored so."""
+    """Return the reason stored in that form."""
     return Reason(source=ReasonSource(stored["source"]), code=stored["code"], message=stored["message"])
 
 
 def successors_as_json(successors: Mapping[str, Successor]) -> str | None:
-    """The successors as they are stored, decimals as texts; None when there is none, as nearly always."""
+    """Return the successors as they are stored, decimals as texts; None for none, the usual case."""
     if not successors:
         return None
     return orjson.dumps({name: _stored(one) for name, one in successors.items()}).decode()
 
 
 def successors_of(stored: Mapping[str, Mapping[str, Any]] | None) -> Mapping[str, Successor]:
-    """The successors that are stored so."""
+    """Return the successors stored in that form."""
     if stored is None:
         return NO_SUCCESSORS
     return {name: _successor(one, venue_order_id=name) for name, one in stored.items()}

@@ -1,4 +1,4 @@
-"""Tells what a failure of the database means for the caller: repeat it at once, try later, or mend the code."""
+"""Classifies a failure of the database for the caller: retry immediately, retry later, or an error in the code."""
 
 import ssl
 
@@ -42,7 +42,9 @@ _FAILING = "58"
 
 
 class ServerRefusalError(Exception):
-    """The server answers, and lets us not in: because of the login, the encryption, or something in the address."""
+    """The server answers, and refuses the connection: because of the login, the encryption, or an option of the
+    address.
+    """
 
     def __init__(self, text: str, *, sqlstate: str) -> None:
         self.sqlstate = sqlstate
@@ -57,11 +59,11 @@ def is_worth_repeating(error: Exception) -> bool:
 def is_unavailability(error: Exception) -> bool:
     """Whether the database cannot be reached, is overloaded, or did not answer in time."""
     if isinstance(error, OSError | PoolTimeoutError | ServerRefusalError | asyncpg.InterfaceError):
-        # asyncpg's complaints about a URL are InterfaceErrors too: no waiting mends those.
+        # asyncpg's errors about a URL are InterfaceErrors too: waiting does not fix those.
         return not isinstance(error, ValueError)
     if isinstance(error, asyncpg.InternalClientError):
-        # A connection that lay in the pool while the server said its last words on it, and whose end has not come yet:
-        # asyncpg does not take it for closed, and cannot use it.
+        # A pooled connection on which the server has sent its last message, without a close so far: asyncpg does not
+        # treat it as closed, and cannot use it.
         return True
     if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, OSError)):
         return True
@@ -70,7 +72,7 @@ def is_unavailability(error: Exception) -> bool:
 
 
 def unavailable(error: Exception | None) -> UnavailableError:
-    """Return the domain's error for a failure that `is_unavailability`; None is an answer that did not come."""
+    """Return the domain's error for a failure that `is_unavailability`; None is a missing answer."""
     if error is None:
         return UnavailableError(reason=UnavailableReason.BUSY)
     return UnavailableError(reason=_reason(error), sqlstate=sqlstate(error))
@@ -92,6 +94,6 @@ def _reason(error: Exception) -> UnavailableReason:
 
 
 def sqlstate(error: Exception) -> str:
-    """The SQLSTATE of asyncpg's own error, or of one that SQLAlchemy wrapped; empty when it has none."""
+    """Return the SQLSTATE of asyncpg's own error, or of one that SQLAlchemy wrapped; empty without one."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return getattr(cause, "sqlstate", None) or ""

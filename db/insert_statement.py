@@ -1,34 +1,35 @@
 """The statements that insert orders: two for accounts without halts and limits, and one that checks both.
 
-Each inserts, counts and numbers at once. The first two, for a batch and for a single order, make sure that trading is
+Each inserts, counts and numbers in one step. The first two, for a batch and for a single order, check that trading is
 not halted and no limits are set for any of the accounts; else they insert nothing and return `is_free` false, and the
-third is used. They exist because the checks take a sixth of the time and mostly have nothing to check, and because a
-single order needs no numbering, which takes PostgreSQL a quarter of its time.
+third is used. They exist because the checks take a sixth of the time and usually do not apply, and because a single
+order needs no numbering, which takes PostgreSQL a quarter of its time.
 """
 
-# Why it is as it is:
+# Reasons:
 # - A halt is read from its table, never from a cache. A halt waits for the statements that began before it (see
 #   `db.trading_halts`), so nothing is stored once a halt was answered.
 # - Orders, then accounts, each by id: all statements lock in that order, so none deadlock. Where open orders or orders
-#   per second are limited, the accounts are locked first instead ($17): what an account has under way can be known only
-#   under its lock. Such accounts come in batches of their own. For a new order's key only those wait who bring the same
-#   one, of the same account, and all of them lock in the same order: limits that differ store nothing. (But for those
-#   who bring the same key at two processes in the very moment in which the limits are set.)
-# - FOR UPDATE gives the newest row, not that of the snapshot. A row that does not exist cannot be locked: then nothing
-#   is stored (`are_missing`), and the caller makes the rows and comes again. That happens once for an account.
-# - The halts are read FOR KEY SHARE: a halt waits for the table lock that comes with it, and does not wait for plain
-#   reads, which have none. Only rows of open halts are locked, and to resume is no change of their key.
-# - Accounts and stored orders are looked up key by key (a locking sub-select and OFFSET 0 forbid anything else): while
-#   the figures of a young table are old the planner would read the whole of it, for every batch.
+#   per second are limited, the accounts are locked first instead ($17): an account's load can be read only under its
+#   lock. Such accounts are in separate batches. For a new order's key only statements with the same key, of the same
+#   account, wait, and all of them lock in the same order: different limits store nothing. (Except for the same key at
+#   two processes while the limits are being set.)
+# - FOR UPDATE returns the newest row, not that of the snapshot. A missing row cannot be locked: then nothing is stored
+#   (`are_missing`), and the caller creates the rows and retries. That happens once for an account.
+# - The halts are read FOR KEY SHARE: a halt waits for its table lock, and does not wait for plain reads, which have
+#   none. Only rows of open halts are locked, and resuming does not change their key.
+# - Accounts and stored orders are looked up key by key (a locking sub-select and OFFSET 0 prevent anything else): with
+#   outdated statistics of a new table the planner would read all of it, for every batch.
 # - An order that two processes store at the same time conflicts on its venue client order id as well. ON CONFLICT names
-#   one index, so that the others need no look-up, and the statement of one of the two fails: the caller repeats it.
-# - An order that is stored already takes no place: it is not counted, and the caller finds it again.
+#   one index, so that other statements need no look-up, and the statement of one of the two fails: the caller repeats
+#   it.
+# - An order that is stored already is not counted, and the caller finds it again.
 # - Limits that were changed since the terms were checked (`set_at` differs) store nothing: the caller checks again.
-# - What an account has under way is never less than nothing: old processes that do not count, and a clock that was put
-#   back, leave numbers below zero and moments of the future behind.
-# - The orders' columns come as an array's text each: see `db.array_literals`.
-# - An account's number reaches its orders and changes through arrays, not through joins: the planner knows nothing of
-#   what a CTE holds, and a join of two of them compares every row with every row.
+# - An account's load is at least zero: old processes that do not count, and a clock that was set back, leave numbers
+#   below zero and times in the future.
+# - The orders' columns are the text of an array each: see `db.array_literals`.
+# - An account's number reaches its orders and changes through arrays, not through joins: the planner has no statistics
+#   of a CTE, and a join of two of them compares every row with every row.
 
 _STORE = """inserted AS (
     INSERT INTO orders AS o (

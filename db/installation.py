@@ -1,4 +1,4 @@
-"""The installation's identity: the prefix of its orders at the venue, kept in the one row of `installation`."""
+"""The installation's identity: the prefix of its orders at the venue, stored in the one row of `installation`."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,14 +10,14 @@ from domain.ports.installation import Installation
 
 READ = "SELECT i.prefix, i.former_prefixes FROM installation AS i"
 IS_THERE = "SELECT to_regclass('installation') IS NOT NULL"
-# What this finds stays so until the change is committed: nothing is stored and no attempt is concluded meanwhile.
+# The result stays valid until the change is committed: meanwhile nothing is stored and no attempt is recorded.
 LOCK_ORDERS = "LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE"
 OPEN_ORDERS = """
 SELECT count(*) FROM orders AS o
 WHERE (o.submit_due_at IS NOT NULL OR o.is_open_at_venue)
   AND o.status NOT IN ('CANCELED', 'EXPIRED', 'FAILED', 'FILLED', 'REJECTED')
 """
-# A process reads the prefix once. One that went on with the old one would take the orders of the new one for external.
+# A process reads the prefix once. With the old one it would treat orders with the new one as external.
 RUNNING = """
 SELECT DISTINCT a.application_name FROM pg_stat_activity AS a
 WHERE a.datname = current_database() AND a.application_name ~ '^fillwire (api|worker|ingest)( |$)'
@@ -30,7 +30,7 @@ UPDATE installation AS i SET
 
 
 class InstallationPrefixError(FillwireError):
-    """The prefix of the settings is not the stored one, or cannot become it; the sentence says what to do."""
+    """The prefix of the settings is not the stored one, or cannot become it; the message has the fix."""
 
 
 class PostgresInstallation(Installation):

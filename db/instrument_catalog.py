@@ -84,7 +84,7 @@ class PostgresInstrumentCatalog(InstrumentCatalog):
 
 
 def _starts_with(column: ColumnElement[str], search: str) -> ColumnElement[bool]:
-    """Whatever the case, by the database's own rules for letters on both sides."""
+    """Compare ignoring case, by the database's own rules for letters on both sides."""
     text: ColumnElement[Any] = collate(column, "default")
     return func.starts_with(func.lower(text), func.lower(collate(literal(search), "default")))
 

@@ -21,7 +21,7 @@ FROM unnest($1::text[], $2::numeric[], $3::timestamptz[]) AS n (isin, price, at)
 ON CONFLICT (isin) DO UPDATE SET price = excluded.price, at = excluded.at WHERE p.at < excluded.at OR p.at > now()
 RETURNING p.isin
 """
-# What is replaced is the price of the moment $4: the action says what was there before.
+# The price of the time $4 is replaced: the action contains the previous one.
 SET = f"""
 WITH replaced AS MATERIALIZED (
     SELECT p.at FROM instrument_prices AS p WHERE p.isin = $1 AND p.at = $4::timestamptz FOR UPDATE
@@ -52,7 +52,7 @@ class PostgresInstrumentPrices(InstrumentPrices):
 
     async def save(self, prices: Collection[LastPrice]) -> Collection[str]:
         newest: dict[str, LastPrice] = {}
-        # Sorted, so that two that save at once lock in one order.
+        # Sorted, so that concurrent saves lock in one order.
         for one in sorted(prices, key=lambda one: (one.isin, one.at)):
             newest[one.isin] = one
         saved = list(newest.values())

@@ -1,4 +1,4 @@
-"""Pages cut by the key of a row, never by an offset: rows that come meanwhile neither repeat nor hide others."""
+"""Pages by the key of a row, never by an offset: rows added meanwhile neither repeat nor hide others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyset(Generic[Key]):
-    """The columns by which rows are sorted, all in one direction, and what a key says about each of them.
+    """The columns by which rows are sorted, all in one direction, and their values in a key.
 
-    Together the columns are unique, and they stand in the selected rows. `within` is for an index that has the sort's
+    Together the columns are unique, and they are in the selected rows. `within` is for an index that has the sort's
     order only within each value of a column: it names the column and the values. Then only rows with these values are
     read, the first ones of each, and merged.
     """
@@ -29,29 +29,29 @@ class Keyset(Generic[Key]):
     within: tuple[ColumnElement[Any], Sequence[str]] | None = None
 
     def behind(self, key: Key) -> ColumnElement[bool]:
-        """The rows that follow the key's."""
+        """Return the rows after the key's."""
         return self._position < self._at(key) if self.descending else self._position > self._at(key)
 
     def in_front_of(self, key: Key) -> ColumnElement[bool]:
-        """The rows that come before the key's."""
+        """Return the rows before the key's."""
         return self._position > self._at(key) if self.descending else self._position < self._at(key)
 
     def among(self, rows: Select[Any]) -> Select[Any]:
-        """The rows with one of the values of `within`; all of them where there is none."""
+        """Return the rows with one of the values of `within`; all of them without it."""
         if self.within is None:
             return rows
         column, values = self.within
         return rows.where(column.in_(values))
 
     def first(self, rows: Select[Any], limit: int, *, backwards: bool) -> Select[Any]:
-        """The first of those rows from one end, at most so many."""
+        """Return the first of those rows from one end, at most that number."""
         order = self._order(self.columns, backwards=backwards)
         if self.within is None:
             return rows.order_by(*order).limit(limit)
         column, values = self.within
         each = func.unnest(literal(list(values), ARRAY(NAME))).table_valued("value").render_derived(name="each")
-        # Each value by itself, and only the keys: a condition on all values at once would cost the index its order, and
-        # the other columns are needed of the page alone.
+        # Each value separately, and only the keys: a condition on all values together would lose the index's order, and
+        # the other columns are needed only for the page.
         of_one = rows.with_only_columns(*self.columns).where(column == each.c.value).order_by(*order).limit(limit)
         heads = of_one.correlate(each).lateral("head")
         keys = [heads.c[one.name] for one in self.columns]
@@ -83,14 +83,14 @@ async def read_page(
     keyset: Keyset[Key],
     item_of: Callable[[Row], Item],
 ) -> Page[Item]:
-    """The page of the selected rows that is asked for. Raises ValueError for a limit out of range, and Unavailable."""
+    """Return the requested page of the selected rows. Raises ValueError for a limit out of range, and Unavailable."""
     check_limit(request.limit)
     within = rows
     if request.after is not None:
         within = within.where(keyset.behind(request.after))
     if request.before is not None:
         within = within.where(keyset.in_front_of(request.before))
-    # One more than asked for tells whether there are more.
+    # One row more than requested shows whether there are more.
     found = await database.select(keyset.first(within, request.limit + 1, backwards=request.backwards))
     items = [item_of(row) for row in found[: request.limit]]
     more = len(found) > request.limit

@@ -24,8 +24,9 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 LOCK_TIMEOUT_SECONDS = 60
 HEAD = "head"
 INSUFFICIENT_PRIVILEGE = "42501"
-BY_SOMEBODY_ELSE = (
-    "Have the script of `python -m runtime migrate --print-roles` run by somebody who may, then migrate as the owner."
+BY_ANOTHER_USER = (
+    "Have the script of `python -m runtime migrate --print-roles` run by a user with CREATEROLE, "
+    "then migrate as the owner."
 )
 _LOCK_KEY = 0x46_49_4C_4C  # "FILL"
 
@@ -43,16 +44,16 @@ def upgrade(
     installation_prefix: str | None = None,
     roles: RoleSetup | None = None,
 ) -> str | None:
-    """Migrate the database at the plain `postgresql://` URL to the newest shape (or up to an earlier one, for a test of
-    the way from there); quick when it has it already. Return the installation's prefix, None before revision 0005.
+    """Migrate the database at the plain `postgresql://` URL to the newest revision (or to an earlier one, for a test);
+    fast when it has it already. Return the installation's prefix, None before revision 0005.
 
     `installation_prefix` becomes the prefix. Raises InstallationPrefixError while orders are open or processes run.
 
-    With `roles` their owner migrates, and each gets its privileges. They are made first if the URL's user may do that;
-    raises RolesError when he may not and they are missing.
+    With `roles` their owner migrates, and each gets its privileges. They are created first if the URL's user may do
+    that; otherwise RolesError when they are missing.
 
-    Several processes may do so at once: one works, the others wait for it. All or nothing: everything happens in one
-    transaction. Runs an event loop, so it must not be called inside one (`asyncio.to_thread` serves there).
+    Several processes may do so concurrently: one works, the others wait for it. All or nothing: everything happens in
+    one transaction. Runs an event loop, so it must not be called inside one (use `asyncio.to_thread` there).
     """
     return asyncio.run(_upgrade(database_url, revision, installation_prefix, roles))
 
@@ -64,7 +65,7 @@ async def _upgrade(
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connector.connect, poolclass=NullPool)
     async with engine.begin() as connection:
         await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
-        # Bound to the transaction, so that it is let go of however this process ends.
+        # Bound to the transaction, so that it is released however this process ends.
         await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
         names = None if roles is None else await _become_owner(connection, roles)
         await connection.run_sync(_run_migrations, revision, installation_prefix)
@@ -77,8 +78,9 @@ async def _upgrade(
 
 
 async def _become_owner(connection: AsyncConnection, roles: RoleSetup) -> Mapping[Role, str]:
-    """Make the roles, if the connection's user may, and go on as the owner until the transaction ends; return the
-    roles' names. Raises RolesError."""
+    """Create the roles, if the connection's user may, and act as the owner until the transaction ends; return the
+    roles' names. Raises RolesError.
+    """
     user = (await connection.execute(text(USER))).one()
     names = role_names(roles.prefix or user.database)
     if user.may_create_roles:
@@ -91,11 +93,11 @@ async def _become_owner(connection: AsyncConnection, roles: RoleSetup) -> Mappin
         except DBAPIError as error:
             if sqlstate(error) != INSUFFICIENT_PRIVILEGE:
                 raise
-            raise RolesError(f"{user.name} may not make the roles: {error.orig}. {BY_SOMEBODY_ELSE}") from error
+            raise RolesError(f"{user.name} may not make the roles: {error.orig}. {BY_ANOTHER_USER}") from error
     existing = set(await connection.scalars(text(EXISTING), {"names": list(names.values())}))
     if missing := [name for name in names.values() if name not in existing]:
         raise RolesError(
-            f"{user.name} may not create roles, and these are missing: {', '.join(missing)}. {BY_SOMEBODY_ELSE}"
+            f"{user.name} may not create roles, and these are missing: {', '.join(missing)}. {BY_ANOTHER_USER}"
         )
     await connection.exec_driver_sql(f"SET LOCAL ROLE {quoted(names[Role.OWNER])}")
     return names

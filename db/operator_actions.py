@@ -1,7 +1,7 @@
 """The trail of operators' actions: how a statement that does one stores it, and how they are read.
 
-A statement that does what an operator asked for selects from `append_action` in the same breath: so there is no action
-without its row, and no row without its action. It selects it last, when everything else that it locks is locked.
+A statement that performs an operator's action also selects from `append_action`: so there is no action without its row,
+and no row without its action. It selects it last, after all its other locks.
 """
 
 from collections.abc import Collection, Sequence
@@ -61,7 +61,7 @@ class PostgresOperatorActions(OperatorActions):
 
     database: Database
 
-    async def page(self, request: PageRequest[int], *, filter: ActionFilter) -> Page[OperatorAction]:  # noqa: A002 - the port's word
+    async def page(self, request: PageRequest[int], *, filter: ActionFilter) -> Page[OperatorAction]:  # noqa: A002 - the port's parameter name
         rows = select(*operator_actions.columns)
         if filter.account_id is not None:
             rows = rows.where(operator_actions.c.account_id == filter.account_id)

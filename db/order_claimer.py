@@ -14,27 +14,26 @@ from domain.ports.telemetry import Telemetry
 
 Read = TypeVar("Read")
 
-# A named order is waited for: a lock lasts as long as one statement, and afterwards the row says whether it is still
-# due. A sweep skips locked orders, since waiting for them would help nothing. An order that the venue has shown is
-# never due (a CHECK of the table).
+# A named order is waited for: a lock lasts as long as one statement, and afterwards the row shows whether it is still
+# due. A sweep skips locked orders, since waiting for them has no benefit. An order that the venue has reported is never
+# due (a CHECK of the table).
 _NAMED = "o.id = ANY($3::uuid[]) AND {due} <= now() ORDER BY o.id LIMIT {most} FOR UPDATE"
 _OVERDUE = "{due} < now() - $3::interval ORDER BY {due} LIMIT least($4::int, {most}) FOR UPDATE SKIP LOCKED"
 
 # While trading is halted for its account (or for all: the empty one) an order is claimed only if an attempt may have
-# sent it, and the claim says so: it is looked up, never sent. A halt waits for the claims that began before it: for the
-# table lock that comes with FOR KEY SHARE.
-# (A CASE, because the planner guesses nothing from it: taking a frequent account for a halted one it would expect
-# hardly any due order, and read and sort them all instead of the first few of the index.)
+# sent it, and the claim is marked: it is looked up, never sent. A halt waits for the claims that began before it: for
+# the table lock of FOR KEY SHARE. (A CASE, because the planner does not estimate it: if it estimated a frequent account
+# as halted, it would expect hardly any due order, and read and sort them all instead of the first few of the index.)
 _MAYBE_SENT = "o.maybe_sent_at IS NOT NULL OR o.lease_until IS NOT NULL"
 _HALTED_ACCOUNTS = "(SELECT h.accounts FROM halted AS h)::text[]"
 _IS_HALTED = f"'' = ANY({_HALTED_ACCOUNTS}) OR o.account_id = ANY({_HALTED_ACCOUNTS})"
 
 # The venue's circuit breaker ($2) is checked first. While it blocks, nothing is claimed and no order is read. With an
-# open circuit one due order claims the breaker's row, by moving the next probe to when this attempt is certainly over
+# open circuit one due order claims the breaker's row, by moving the next probe to when this attempt has certainly ended
 # (half a lease): of several workers the first gets it, and for the others the row does not match. An attempt whose
-# lease expired without a recorded end may have sent the order until then; until now at the latest, which counts after
-# the clock was put back. (The ids go through an array: the planner cannot know how many rows a computed LIMIT returns,
-# and for a join it reads the whole table.)
+# lease expired without a recorded end may have sent the order until then; until now at the latest, which applies after
+# the clock was set back. (The ids go through an array: the planner cannot estimate how many rows a computed LIMIT
+# returns, and for a join it reads the whole table.)
 _CLAIM_TO_SUBMIT = f"""
 WITH breaker AS MATERIALIZED (
     SELECT g.failures, g.probe_at IS NOT NULL AS is_open,
@@ -62,7 +61,7 @@ RETURNING {ORDER_COLUMN_NAMES}, coalesce((SELECT is_open FROM breaker), false) A
     coalesce((SELECT failures FROM breaker), 0) AS venue_failures, ({_IS_HALTED}) IS TRUE AS is_halted
 """  # noqa: S608 - the names of our own columns
 _ONE_PROBE = "(SELECT CASE WHEN is_open THEN 1 END FROM breaker)"
-# A pause that the venue asks for applies to cancel requests too; an open circuit does not: to cancel may still work.
+# A pause that the venue requests applies to cancel requests too; an open circuit does not: canceling may still work.
 _CLAIM_TO_CANCEL = f"""
 WITH due AS MATERIALIZED (
     SELECT o.id FROM orders AS o
@@ -78,7 +77,7 @@ CLAIM = _CLAIM_TO_SUBMIT.format(which=_NAMED.format(due="o.submit_due_at", most=
 CLAIM_DUE = _CLAIM_TO_SUBMIT.format(which=_OVERDUE.format(due="o.submit_due_at", most=_ONE_PROBE))
 CLAIM_CANCELS = _CLAIM_TO_CANCEL.format(which=_NAMED.format(due="o.cancel_due_at", most="ALL"))
 CLAIM_DUE_CANCELS = _CLAIM_TO_CANCEL.format(which=_OVERDUE.format(due="o.cancel_due_at", most="NULL"))
-# A claim that was made later than now was made before the clock was put back: its age is not known.
+# A claim that was made later than now was made before the clock was set back: its age is unknown.
 HOLDS_CLAIM = """
 SELECT o.lease_until IS NOT NULL AND o.last_attempt_at BETWEEN now() - $3::interval AND now() AS is_held
 FROM orders AS o WHERE o.id = $1 AND o.attempt = $2
@@ -93,8 +92,8 @@ SELECT k.name, o.venue_client_order_id
 FROM orders AS o CROSS JOIN LATERAL jsonb_object_keys(o.successors) AS k (name)
 WHERE o.successors IS NOT NULL AND o.successors ?| $1::text[] AND k.name = ANY($1::text[])
 """
-# A time in the future was written by a process whose clock is wrong: it says nothing about the last report. (Without
-# this an order whose end the stream dropped stayed open for as long as the clock was ahead.)
+# A time in the future was written by a process with a wrong clock: it does not show when the last report arrived.
+# (Without this an order whose end the stream dropped stayed open for the time by which the clock was ahead.)
 OPEN_AT_VENUE = f"""
 SELECT {ORDER_COLUMN_NAMES} FROM orders AS o
 WHERE o.is_open_at_venue AND (o.updated_at < now() - $1::interval OR o.updated_at > now())
@@ -151,14 +150,14 @@ class OrderClaimer:
         return self._readable(await self.database.fetch(OPEN_AT_VENUE, silent_for, limit), loaded_order_of)
 
     def _readable(self, rows: Sequence[Row], item_of: Callable[[Row], Read]) -> Sequence[Read]:
-        """Read each row by itself: one that this release cannot read must not keep the others waiting."""
+        """Read each row separately: one that this release cannot read must not block the others."""
         found = []
         for row in rows:
             try:
                 found.append(item_of(row))
             except (KeyError, ValueError, TypeError, ArithmeticError) as error:
                 self.telemetry.error(
-                    "order_unreadable", order_id=str(row["id"]), error=repr(error), next="left out; the others go on"
+                    "order_unreadable", order_id=str(row["id"]), error=repr(error), next="left out; the others continue"
                 )
         return found
 

@@ -1,4 +1,4 @@
-"""Insertion of orders: all that wait at one moment, in one statement, with gapless sequences of their accounts."""
+"""Insertion of orders: all waiting ones in one statement, with gapless sequences of their accounts."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ ONE_SECOND = timedelta(seconds=1)
 AT_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """When no limits were ever set."""
 
-# Made before the statement comes again, so that there is a row to lock.
+# Created before the statement is retried, so that there is a row to lock.
 OPEN_ACCOUNTS = """
 INSERT INTO accounts (id, sequence) SELECT k.id, 0 FROM unnest($1::text[]) AS k (id) ORDER BY k.id COLLATE "C"
 ON CONFLICT (id) DO NOTHING
@@ -65,8 +65,8 @@ class OrderInserter:
     ) -> Sequence[OrderStored | OrderDeniedError | LimitsChangedError]:
         """Insert the orders whose client order id is new in their account, as far as the accounts' limits allow.
 
-        Return for each, in input order, what is stored or why nothing is. `locks_first` must be the same for all orders
-        of a batch: a batch that inserts first and one that locks first could deadlock.
+        Return for each, in input order, the stored order or the reason for none. `locks_first` must be the same for all
+        orders of a batch: a batch that inserts first and one that locks first could deadlock.
         """
         distinct = {_key(one.order): one for one in reversed(asked)}
         row = await self._insert(list(reversed(distinct.values())), locks_first=locks_first)
@@ -133,8 +133,9 @@ class OrderInserter:
 
 
 def _set_at_by_account(asked: Sequence[OrderToInsert]) -> Mapping[str, datetime | None]:
-    """Return by which limits each account's orders were checked. If they differ, some were stale, and none of the
-    account's orders may be stored: all are checked again."""
+    """Return by which limits each account's orders were checked. If they differ, some were outdated, and none of
+    the account's orders may be stored: all are checked again.
+    """
     set_at: dict[str, datetime | None] = {}
     for one in asked:
         if set_at.setdefault(one.order.account_id, one.limits_set_at) != one.limits_set_at:

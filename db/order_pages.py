@@ -1,15 +1,15 @@
-"""Which orders a page shows and in what order: the filters and the three sorts, each with the index that serves it.
+"""Which orders a page contains and in what order: the filters and the three sorts, each with its index.
 
-CREATED_* walk `orders_account_created` (`orders_created` for every account).
+CREATED_* use `orders_account_created` (`orders_created` for every account).
 
-UPDATED_DESC has no index on the moment of the update, because every fill changes it. The account's changes are an index
-already: walked from the newest down, each order is met where its newest change stands. So the sort is the account's
-sequence, the order of commits. It equals the order of the moments, but where the clocks of two writers differ; and
-unlike it, nothing can appear behind a page that was read. An account's page costs as many rows as changes it passes.
-Without an account (operators), and for several, there is no such sequence: the orders that pass the filter are sorted.
+UPDATED_DESC has no index on the time of the update, because every fill changes it. The account's changes are an index
+already: read from the newest down, each order is found at its newest change. So the sort is the account's sequence, the
+order of commits. It equals the order of the times, unless the clocks of two writers differ; and unlike it, no order can
+appear after a page that was read. An account's page reads as many rows as changes. Without an account (operators), and
+for several, there is no such sequence: the orders that pass the filter are sorted.
 
-A page of several accounts by the moment of creation reads the first rows of each account's index and merges them: at
-most as many rows for each account as the page has.
+A page of several accounts by creation time reads the first rows of each account's index and merges them: at most the
+page's number of rows for each account.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ from db.tables import order_changes, orders
 from domain.model.order import FINAL_STATUSES
 from domain.model.order_query import OrderFilter, OrderKey, OrderSort
 
-# Put together once: naming some thirty columns costs more than all that a page adds to it.
+# Built once: naming some thirty columns costs more than the rest of building a page's statement.
 _ORDERS = select(*orders.columns, *HELD_COLUMNS)
 _ORDERS_BY_CHANGE = _ORDERS.select_from(
     join(
@@ -38,7 +38,7 @@ _ORDERS_BY_CHANGE = _ORDERS.select_from(
 
 
 def orders_like(wanted: OrderFilter, *, sort: OrderSort) -> tuple[Select[Any], Keyset[OrderKey]]:
-    """The rows of orders that pass the filter, and how they are sorted and cut into pages."""
+    """Return the rows of orders that pass the filter, and how they are sorted and paged."""
     conditions, account_ids = _conditions(wanted), wanted.account_ids
     if account_ids is None:
         return _ORDERS.where(*conditions), _by_moment(sort)
@@ -64,7 +64,7 @@ def _by_moment(sort: OrderSort) -> Keyset[OrderKey]:
 
 def _by_sequence(account_id: str) -> Keyset[OrderKey]:
     def sequence_of(key: OrderKey) -> tuple[ColumnElement[Any]]:
-        """Where the order stood when the key was made. It may have moved on since; its history has not."""
+        """Return the order's position when the key was made. It may have changed since; its history has not."""
         changes = order_changes.alias()
         return (
             select(func.max(changes.c.sequence))

@@ -50,8 +50,9 @@ _CHANGES_BY_VERSION: Keyset[int] = Keyset(
 
 
 class PostgresOrderReader(OrderReader):
-    """Single orders, which are read most, by SQL; the rest by SQLAlchemy Core. Every read is one statement but pages,
-    which look beyond their keys as well."""
+    """Single orders, which are read most, by SQL; the rest by SQLAlchemy Core. Every read is one statement except
+    pages, which also read beyond their keys.
+    """
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -79,7 +80,7 @@ class PostgresOrderReader(OrderReader):
         request: PageRequest[OrderKey],
         *,
         sort: OrderSort,
-        filter: OrderFilter,  # noqa: A002 - the port's word
+        filter: OrderFilter,  # noqa: A002 - the port's parameter name
     ) -> Page[OrderSnapshot]:
         if sort is OrderSort.CREATED_DESC and _is_start_of_all(request, filter):
             (account_id,) = filter.account_ids or ()
@@ -106,7 +107,7 @@ class PostgresOrderReader(OrderReader):
         return await read_page(self.database, rows, request, keyset=_CHANGES_BY_VERSION, item_of=change_of)
 
     async def _newest(self, account_id: str, *, limit: int) -> Page[OrderSnapshot]:
-        """The page that front ends open with, without putting a statement together: a tenth of what it costs."""
+        """Return the first page of front ends, without building a statement: a tenth of its cost."""
         check_limit(limit)
         rows = await self.database.fetch_queued(NEWEST_OF_ACCOUNT, account_id, limit + 1)
         return Page(rows=[snapshot_of(row) for row in rows[:limit]], has_next=len(rows) > limit, has_previous=False)
@@ -129,12 +130,12 @@ class PostgresOrderReader(OrderReader):
 
 
 def _visible_order(order: OrderSnapshot | None, account_ids: VisibleAccounts) -> OrderSnapshot | None:
-    """The order, if whoever asks may see it: another caller of the same read may have asked for it as well."""
+    """Return the order, if the caller may see it: another caller of the same read may have requested it as well."""
     return order if order is not None and is_visible(order.account_id, account_ids) else None
 
 
 def _is_start_of_all(request: PageRequest[OrderKey], asked: OrderFilter) -> bool:
-    """Whether the first rows are asked for, of all orders of one account."""
+    """Return whether the first rows are requested, of all orders of one account."""
     is_start = request.after is None and request.before is None and not request.backwards
     is_of_one = asked.account_ids is not None and len(asked.account_ids) == 1
     return is_start and is_of_one and asked == OrderFilter(account_ids=asked.account_ids)

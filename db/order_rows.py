@@ -1,6 +1,6 @@
-"""Rows and the domain's values: what stands in which column, both ways.
+"""Conversion between rows and the domain's values.
 
-Only this and `db.snapshot_rows`, which reads what people see, know both.
+Only this and `db.snapshot_rows`, which reads what is shown to people, depend on both.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ Key = TypeVar("Key", End, SubmissionPhase)
 OPERATOR_END = "OPERATOR"
 """The key of an operator's end among the reasons of ends: no end of the venue has that name."""
 
-# Looking a member up costs a fifth of calling its enum, and a page has hundreds.
+# A look-up of a member costs a fifth of calling its enum, and a page has hundreds.
 _SIDES = {side.value: side for side in Side}
 _TYPES = {type_.value: type_ for type_ in OrderType}
 _TIMES_IN_FORCE = {time_in_force.value: time_in_force for time_in_force in TimeInForce}
@@ -48,7 +48,7 @@ ORDER_COLUMN_NAMES = ", ".join(f"o.{column.name}" for column in orders.columns)
 
 
 def terms_of(row: Row) -> Terms:
-    """What the client asked for, from a row of orders."""
+    """Return the client's terms, from a row of orders."""
     return Terms(
         client_order_id=row["client_order_id"],
         isin=row["isin"],
@@ -62,7 +62,7 @@ def terms_of(row: Row) -> Terms:
 
 
 def order_of(row: Row) -> Order:
-    """The order of a row of orders."""
+    """Return the order of a row of orders."""
     return Order(
         id=row["id"],
         account_id=row["account_id"],
@@ -76,7 +76,7 @@ def order_of(row: Row) -> Order:
 
 
 def facts_of(row: Row) -> Facts:
-    """All that is known of the order's fate, from a row of orders."""
+    """Return the facts of an order, from a row of orders."""
     ends = row["ends"]
     return Facts(
         phase=_PHASES[row["phase"]],
@@ -98,7 +98,7 @@ def facts_of(row: Row) -> Facts:
 def loaded_order_of(
     row: Row, *, executions: tuple[Execution, ...] = (), filled_up_to: Decimal | None = None
 ) -> LoadedOrder:
-    """The order with its placing, from a row of orders."""
+    """Return the order with its placing, from a row of orders."""
     return LoadedOrder(
         order=order_of(row),
         executions=executions,
@@ -112,7 +112,7 @@ def loaded_order_of(
 
 
 def placement_of(row: Row) -> PlacementState:
-    """How placing goes, from a row of orders."""
+    """Return the state of placing, from a row of orders."""
     return placement(
         attempts=row["attempts"],
         last_attempt_at=row["last_attempt_at"],
@@ -130,7 +130,7 @@ def placement(
     lease_until: datetime | None,
     last_error: str | None,
 ) -> PlacementState:
-    """How placing goes. While an attempt is under way no next one is planned."""
+    """Return the state of placing. While an attempt is running no next one is planned."""
     return PlacementState(
         attempts=attempts,
         last_attempt_at=last_attempt_at,
@@ -140,7 +140,7 @@ def placement(
 
 
 def execution_of(row: Row) -> Execution:
-    """The execution of a row of executions."""
+    """Return the execution of a row of executions."""
     return Execution(
         id=row["id"],
         venue_execution_id=row["venue_execution_id"],
@@ -179,7 +179,7 @@ def _cancel_requests_of(row: Row) -> CancelRequests:
 
 
 def count_of(row: Row) -> VenueCount | None:
-    """What the venue counted of its first order, from a row of orders."""
+    """Return the venue's count of its first order, from a row of orders."""
     at = row["venue_counted_at"]
     return None if at is None else VenueCount(at=at, quantity=row["venue_counted"])
 

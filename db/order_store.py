@@ -35,8 +35,9 @@ INSERT_QUEUE_MAX_ORDERS = 4_096
 
 
 class PostgresOrderStore(OrderStore):
-    """Orders in PostgreSQL. `venue` is the name under which its executions are stored; `max_orders_per_second` holds
-    for accounts whose limits name no other. With `requests_only` reports of the venue cannot be written."""
+    """Orders in PostgreSQL. `venue` is the name under which its executions are stored; `max_orders_per_second`
+    applies to accounts whose limits set no other. With `requests_only` reports of the venue cannot be written.
+    """
 
     def __init__(
         self,

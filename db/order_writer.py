@@ -78,7 +78,7 @@ class OrderWriter:
     def _variant(
         self, writes: Sequence[OrderWrite], fence: Fence | None, action: ActionToStore | None
     ) -> tuple[str, int | None]:
-        """Return the statement for these writes, and how many of their arguments it takes; None for all."""
+        """Return the statement for these writes, and the number of its arguments; None for all."""
         if isinstance(action, RequestedAction):
             if fence is not None or self.requests_only:
                 raise ValueError("only a worker applies requests of operators")

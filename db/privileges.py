@@ -1,6 +1,7 @@
-"""Whether the login of a process may do what its work needs (`db.roles`): one query, at the start and at each check.
+"""Whether the login of a process has the privileges that it needs (`db.roles`): one query, at the start and at each
+check.
 
-A table or column that does not exist is left out: while processes are replaced, tables may be newer than this code.
+A missing table or column is ignored: while processes are replaced, tables may be newer than this code.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ ALLOWED_TO_ALL_WHO_WORK = "alembic_version"
 INSUFFICIENT_PRIVILEGE = "42501"
 
 _OTHER_ROLE = (
-    "Let DATABASE_URL name the role that ends with _{role}, or run `python -m runtime migrate` to grant what it lacks."
+    "Set DATABASE_URL to the role that ends with _{role}, or run `python -m runtime migrate` to grant what it lacks."
 )
 
 MISSING = """
@@ -38,7 +39,7 @@ LIMIT 1
 def wrong_role(error: BaseException, role: Role) -> DatabaseNotReadyError | None:
     """Return what to do about a statement that the login may not run; None when the error is about something else."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]  # Of a task group, which adds nothing.
+        error = error.exceptions[0]  # From a task group, whose message adds no information.
     if not isinstance(error, Exception) or sqlstate(error) != INSUFFICIENT_PRIVILEGE:
         return None
     driver = error.orig if isinstance(error, DBAPIError) else error
@@ -49,7 +50,7 @@ def wrong_role(error: BaseException, role: Role) -> DatabaseNotReadyError | None
 
 
 async def require_privileges(database: Database, role: Role) -> None:
-    """Raises DatabaseNotReadyError when the login lacks something that the role may do, and UnavailableError."""
+    """Raise DatabaseNotReadyError when the login lacks a privilege of the role, and UnavailableError."""
     names, columns, privileges = zip(*_needed(role), strict=True)
     for row in await database.fetch(MISSING, names, columns, privileges):
         raise DatabaseNotReadyError(

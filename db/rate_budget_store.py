@@ -11,8 +11,8 @@ from db.database import Database
 from domain.model.rate_budget import RateBudget
 from domain.ports.rate_limiter import RateBudgetStore, StoredBudget
 
-# The moment must be later than that of the decision that the row shows: clock_timestamp() is read behind the snapshot,
-# now() before it.
+# The time must be later than that of the decision in the row: clock_timestamp() is read after the snapshot, now()
+# before it.
 READ = f"""
 SELECT extract(epoch FROM clock_timestamp())::float8 AS now, coalesce(b.version, 0) AS version, b.state::text AS state,
     extract(epoch FROM {PAUSED_UNTIL})::float8 AS paused_until

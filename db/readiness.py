@@ -1,4 +1,4 @@
-"""Whether the database can be worked with: it answers, lets us in, and has the tables that this code knows."""
+"""Whether the database is usable: it answers, accepts the login, and has this code's tables."""
 
 import pkgutil
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _VERSIONS = Path(__file__).with_name("migrations") / "versions"
 
 
 class Trouble(StrEnum):
-    """Why it cannot be worked with, in words that tell nothing of where it is."""
+    """The reason why it is not usable, in words without its address."""
 
     UNREACHABLE = UnavailableReason.UNREACHABLE
     REFUSED = UnavailableReason.REFUSED
@@ -49,7 +49,7 @@ _SENTENCES: Mapping[Trouble, str] = {
 
 
 class DatabaseNotReadyError(FillwireError):
-    """The database cannot be worked with. The sentence says why and what to do; it may name the server."""
+    """The database is not usable. The message has the reason and the fix; it may name the server."""
 
     def __init__(self, trouble: Trouble, sentence: str) -> None:
         self.trouble = trouble
@@ -57,13 +57,14 @@ class DatabaseNotReadyError(FillwireError):
 
 
 async def require_ready(database: Database) -> None:
-    """Raises DatabaseNotReadyError unless a statement is answered and the tables are as new as this code, or newer:
-    while processes are replaced one by one, the old ones work on."""
+    """Raise DatabaseNotReadyError unless a statement is answered and the tables have this code's revision, or a
+    newer one: while processes are replaced one by one, the old ones continue.
+    """
     try:
         rows = await database.fetch(_LOOK)
         await database.require_room()
     except asyncpg.InsufficientPrivilegeError:
-        return  # A role that may not see it; its own tables tell the rest.
+        return  # A role that may not read it; its own tables show the rest.
     except (UnavailableError, DBAPIError, asyncpg.PostgresError) as error:
         raise not_ready(error) or error from error.__cause__ or error
     if any(row["is_read_only"] for row in rows):
@@ -80,12 +81,14 @@ async def require_ready(database: Database) -> None:
 
 
 def newest_revision() -> str:
-    """The newest migration's number. A migration's file is named by it, so that no process has to load Alembic."""
+    """Return the newest migration's number. A migration's file is named by it, so that no process has to load
+    Alembic.
+    """
     return max(module.name for module in pkgutil.iter_modules([str(_VERSIONS)])).partition("_")[0]
 
 
 def not_ready(error: Exception) -> DatabaseNotReadyError | None:
-    """What a failed call or a failed connection says about the database; None when it is about something else."""
+    """Return what a failed call or connection shows about the database; None when it is about something else."""
     cause = error.__cause__ if isinstance(error, UnavailableError) else error
     if not isinstance(cause, Exception):
         return DatabaseNotReadyError(Trouble.BUSY, f"PostgreSQL {_SENTENCES[Trouble.BUSY].format(said='')}")

@@ -59,7 +59,7 @@ def append_requested(first_parameter: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PostgresResolutions(ResolutionRequests, Resolutions):
-    """The requests for those who ask, and for workers."""
+    """The requests, for the operators' side and for workers."""
 
     database: Database
 

@@ -46,7 +46,7 @@ Index("token_revocations_expires_at", token_revocations.c.expires_at)
 token_revocation_head = Table(
     "token_revocation_head",
     metadata,
-    # One row, made by the first revocation: whoever writes locks it until the commit.
+    # One row, created by the first revocation: each writer locks it until the commit.
     Column("id", SmallInteger, nullable=False, server_default=text("1")),
     Column("position", BigInteger, nullable=False),
     PrimaryKeyConstraint("id"),

@@ -1,7 +1,7 @@
-"""The SQL that makes the roles of an installation, and grants them what `db.roles` says.
+"""The SQL that creates the roles of an installation, and grants them the privileges of `db.roles`.
 
-Every statement may be repeated. Making roles takes a connection that may create roles and owns the database (or is a
-superuser); granting is the tables' owner's, after each migration.
+Every statement may be repeated. Creating roles requires a connection that may create roles and owns the database (or is
+a superuser); granting is done by the tables' owner, after each migration.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ NAME_MAX_CHARACTERS = 63
 
 
 class RolesError(FillwireError):
-    """The roles cannot be made or used; the sentence says what to do."""
+    """The roles cannot be created or used; the message has the fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,29 +33,31 @@ def role_names(prefix: str) -> Mapping[Role, str]:
     """Return the roles' names: `PREFIX_api` and so on. Raises RolesError for a prefix that cannot begin them."""
     names = {role: f"{prefix}_{role}" for role in Role}
     if not prefix.replace("_", "").isalnum() or not prefix.isascii() or len(max(names.values())) > NAME_MAX_CHARACTERS:
-        raise RolesError(f"Roles cannot begin with {prefix!r}: set DATABASE_ROLE_PREFIX, letters, digits and _ alone.")
+        raise RolesError(f"Roles cannot begin with {prefix!r}: set DATABASE_ROLE_PREFIX, only letters, digits and _.")
     return names
 
 
 def making_roles(names: Mapping[Role, str], *, database: str, limits: SessionLimits) -> Iterator[str]:
-    """Yield what makes the roles, lets them and nobody else into the database, and gives the tables to their owner."""
+    """Yield the statements that create the roles, give only them access to the database, and give the tables to
+    their owner.
+    """
     owner, everybody = quoted(names[Role.OWNER]), ", ".join(quoted(name) for name in names.values())
     for name in names.values():
         exists = f"EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}')"
         yield _block(f"IF NOT {exists} THEN CREATE ROLE {quoted(name)} LOGIN; END IF;")
     for role in PROCESS_ROLES:
-        # A role may set what it likes for itself. What a process that was taken over has set must not stay.
+        # A role may change its own settings. Settings of a compromised process must not remain.
         yield f"ALTER ROLE {quoted(names[role])} RESET ALL"
         yield f"ALTER ROLE {quoted(names[role])} IN DATABASE {quoted(database)} RESET ALL"
         for setting, value in limits.role_settings.items():
             yield f"ALTER ROLE {quoted(names[role])} SET {setting} = '{value}'"
-    # A superuser needs no membership. Others give their tables away only to a role that they could become.
+    # A superuser needs no membership. Other users can give their tables only to a role of which they are a member.
     yield _block(
         f"IF NOT pg_has_role(current_user, '{names[Role.OWNER]}', 'USAGE') THEN GRANT {owner} TO CURRENT_USER; END IF;"
     )
     yield f"REVOKE ALL ON DATABASE {quoted(database)} FROM PUBLIC"
     yield f"GRANT CONNECT ON DATABASE {quoted(database)} TO {everybody}"
-    # Everybody may store large objects, which no grant of a table bounds. Only a superuser can take that away.
+    # Every role may create large objects, which no grant of a table limits. Only a superuser can revoke that.
     yield _block(
         "IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN "
         "REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC; END IF;"
@@ -67,7 +69,9 @@ def making_roles(names: Mapping[Role, str], *, database: str, limits: SessionLim
 
 
 def _giving_to(owner: str) -> Iterator[str]:
-    """Yield what gives our tables and functions to their owner. One that has them already is not locked."""
+    """Yield the statements that give our tables and functions to their owner. Those that it owns already are not
+    locked.
+    """
     tables = ", ".join(f"'{table}'" for table in TABLE_ACCESS)
     yield _block(
         f"""
@@ -90,7 +94,7 @@ def _giving_to(owner: str) -> Iterator[str]:
 
 
 def granting(names: Mapping[Role, str]) -> Iterator[str]:
-    """Yield what takes all privileges from everybody but the owner, and grants those of `db.roles`."""
+    """Yield the statements that revoke all privileges except the owner's, and grant those of `db.roles`."""
     others = ", ".join(("PUBLIC", *(quoted(names[role]) for role in PROCESS_ROLES)))
     for table, roles in TABLE_ACCESS.items():
         yield f"REVOKE ALL ON TABLE {table} FROM {others}"

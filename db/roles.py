@@ -1,8 +1,8 @@
-"""Who may do what in PostgreSQL: for each table and role the columns that it may read, insert and update.
+"""The privileges in PostgreSQL: for each table and role the columns that it may read, insert and update.
 
-`db.role_statements` makes roles and grants of it; after each migration they are exactly this. A new table must be named
-here. Nobody truncates or makes tables but their owner, and nothing is deleted but operators' limits and revocations
-that have expired. What orders are (their terms), what was executed, and the log of changes are never written twice.
+`db.role_statements` creates roles and grants from it; after each migration they are exactly this. A new table must be
+named here. Only the owner truncates or creates tables, and only operators' limits and expired revocations are ever
+deleted. Terms of orders, executions' trades, and the log of changes are never updated.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ NONE: Columns = ()
 
 
 class Role(StrEnum):
-    """A role of an installation. OWNER owns the tables and migrates; the others are what processes log in as."""
+    """A role of an installation. OWNER owns the tables and migrates; the others are the logins of processes."""
 
     OWNER = "owner"
     API = "api"
@@ -31,7 +31,9 @@ PROCESS_ROLES = (Role.API, Role.WORKER, Role.INGEST, Role.OPERATOR)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """What a role may do with a table. A locking read (FOR UPDATE, FOR SHARE, …) takes any column of `update`."""
+    """The privileges of a role on a table. A locking read (FOR UPDATE, FOR SHARE, …) requires any column of
+    `update`.
+    """
 
     select: Columns = NONE
     insert: Columns = NONE
@@ -41,7 +43,7 @@ class Access:
 
 READS = Access(select=ALL)
 
-# The API stores orders that nothing has happened to, and asks for cancellations.
+# The API stores new orders and requests cancellations.
 _NEW_ORDER = (
     *("id", "account_id", "client_order_id", "isin", "symbol", "side", "type", "time_in_force", "quantity"),
     *("limit_price", "status", "created_at", "updated_at", "submit_due_at", "venue_client_order_id"),
@@ -137,7 +139,7 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
     "account_limits": {Role.API: _SETS_LIMITS, Role.OPERATOR: _SETS_LIMITS},
     "trading_halts": {
         Role.API: _HALTS,
-        # For the lock of a claim alone. A check of the table keeps it from ending a halt.
+        # Only for the lock of a claim. A check of the table prevents ending a halt with it.
         Role.WORKER: Access(select=ALL, update=("resume_reason",)),
         Role.OPERATOR: _HALTS,
     },
@@ -163,7 +165,7 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
         Role.API: READS,
         Role.WORKER: _BREAKS_CIRCUIT,
         Role.INGEST: _BREAKS_CIRCUIT,
-        Role.OPERATOR: _BREAKS_CIRCUIT,  # `instruments sync` asks the venue.
+        Role.OPERATOR: _BREAKS_CIRCUIT,  # `instruments sync` reads them from the venue.
     },
     "rate_budgets": {
         Role.WORKER: _SPENDS_BUDGET,
@@ -178,15 +180,16 @@ TABLE_ACCESS: Mapping[str, Mapping[Role, Access]] = {
     "token_revocations": {Role.API: _REVOKES, Role.OPERATOR: _REVOKES},
     "token_revocation_head": {Role.API: _TAKES_POSITIONS, Role.OPERATOR: _TAKES_POSITIONS},
     # Requests of operators. The API and the command line insert a request once; workers write its outcome, and complete
-    # what changes something by `append_resolution_action` alone.
+    # requests with a change only by `append_resolution_action`.
     "resolutions": {
         Role.API: _ASKS,
         Role.WORKER: Access(select=ALL, update=("lease_until", "done_at", "refused_field", "refusal", "answer")),
         Role.OPERATOR: _ASKS,
     },
-    # Written by `append_operator_action` alone.
+    # Written only by `append_operator_action`.
     "operator_actions": {Role.API: READS, Role.OPERATOR: READS},
-    # The worker appends only what is stored in `resolutions`: reading the head lets it do so for the command line, too.
+    # The worker appends only stored requests of `resolutions`: reading the head allows it to do so for the command
+    # line, too.
     "operator_action_head": {Role.WORKER: READS, Role.OPERATOR: READS},
     "sealed_accounts": {
         Role.API: READS,

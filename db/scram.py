@@ -1,4 +1,6 @@
-"""SCRAM verifiers: what PostgreSQL stores of a password. Made here, so that no password is ever in a statement."""
+"""SCRAM verifiers: the form in which PostgreSQL stores a password. Computed here, so that no password is ever in a
+statement.
+"""
 
 import base64
 import hashlib
@@ -13,7 +15,7 @@ SALT_BYTES = 16
 def scram_verifier(password: str, *, salt: bytes | None = None) -> str:
     """Return the verifier of RFC 5803 in PostgreSQL's spelling, by a new salt unless one is given.
 
-    Raises ValueError for a password that is not printable ASCII: others would have to be normalised (RFC 4013).
+    Raises ValueError for a password that is not printable ASCII: others would require normalization (RFC 4013).
     """
     if not (password.isascii() and password.isprintable() and password):
         raise ValueError("a role's password must be printable ASCII")

@@ -8,7 +8,7 @@ CLIENT_CHECK_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionLimits:
-    """How long statements, locks and idle transactions may take at the server."""
+    """Time-outs of statements, locks and idle transactions at the server."""
 
     statement_timeout_seconds: float = 5.0
     lock_timeout_seconds: float = 1.5
@@ -21,21 +21,21 @@ class SessionLimits:
             "statement_timeout": _milliseconds(self.statement_timeout_seconds),
             "lock_timeout": _milliseconds(self.lock_timeout_seconds),
             "idle_in_transaction_session_timeout": _milliseconds(self.idle_in_transaction_timeout_seconds),
-            # A statement whose caller is gone (killed, or out of time) ends soon, and keeps no lock and no old row.
+            # A statement whose caller is gone (killed, or timed out) ends soon, and holds no lock and no old row.
             "client_connection_check_interval": _milliseconds(CLIENT_CHECK_SECONDS),
         }
 
     @property
     def role_settings(self) -> Mapping[str, str]:
-        """What a role of ours has set. No JIT: compiling a statement costs more than running any of ours."""
+        """Return the settings of our roles. No JIT: compiling a statement costs more than running any of ours."""
         return {**self.durations, "jit": "off"}
 
     @property
     def ensuring(self) -> str:
-        """The statement with which a session begins.
+        """Return the statement with which a session begins.
 
-        It sets what the role (or the database, or the server) does not, or sets longer. A role of ours sets everything:
-        then the session has no state of its own, and a pooler may give its next transaction another connection.
+        It sets what the role (or the database, or the server) does not set, or sets longer. Our roles set everything:
+        then the session has no state, and a pooler may run its next transaction on another connection.
         """
         values = ", ".join(f"('{name}', '{duration}')" for name, duration in self.durations.items())
         return f"""

@@ -21,7 +21,7 @@ FIRST_VERSION = 1
 _UNSEEN = frozenset(
     {"venue_client_order_id", "status", "attempt", "maybe_sent_at", "cancel_due_at", "is_open_at_venue"}
 )
-# Most orders have nothing in these; to read that it is nothing costs the driver more than all the names of an order.
+# Most orders have no value in these; decoding a missing value costs the driver more than all the names of an order.
 _MOSTLY_EMPTY = frozenset({"ends", "end_reasons", "phase_reasons"})
 
 
@@ -46,9 +46,9 @@ since when trading is halted for the order's account; NULL when it is not. For S
 
 
 def shown_column_names(*, account_id: str = "o.account_id") -> str:
-    """What `snapshot_of` reads, for a statement in SQL that calls the table of orders `o`.
+    """Return the columns for `snapshot_of`, for a statement in SQL that calls the table of orders `o`.
 
-    Where all rows are of one account, its parameter as `account_id` has halts looked for once and not for every row.
+    Where all rows are of one account, its parameter as `account_id` looks up halts once and not for every row.
     """
     shown = ", ".join(_shown(column.name) for column in orders.columns if column.name not in _UNSEEN)
     halted_at = _HALTED_AT.format(account_id=account_id)
@@ -56,9 +56,9 @@ def shown_column_names(*, account_id: str = "o.account_id") -> str:
 
 
 def snapshot_of(row: Row) -> OrderSnapshot:
-    """The order as people see it, from a row of orders with HELD_COLUMNS.
+    """Return the order as shown to people, from a row of orders with HELD_COLUMNS.
 
-    What `domain.model.changes.snapshot` makes of the order of the row, without the order: a page has a hundred of them.
+    The result of `domain.model.changes.snapshot` without building the order: a page has a hundred of them.
     """
     terms, facts = terms_of(row), whole(facts_of(row))
     restatement = facts.restatement
@@ -100,12 +100,12 @@ def held_placement_of(row: Row) -> PlacementState:
 
 
 def execution_view_of(row: Row) -> ExecutionView:
-    """The execution as people see it, from a row of executions."""
+    """Return the execution as shown to people, from a row of executions."""
     return view(execution_of(row))
 
 
 def change_of(row: Row) -> RecordedChange:
-    """The change of a row of order_changes, joined with its order for the terms, and for how placing goes."""
+    """Return the change of a row of order_changes, joined with its order for the terms and the placement."""
     order = OrderSnapshot(
         id=row["order_id"],
         account_id=row["account_id"],

@@ -1,8 +1,8 @@
 """The tables of orders, their executions and changes, and of accounts.
 
-Rules of the layout: nothing that a fill changes stands in an index or in an index's predicate, so that fills stay
-heap-only updates (measured: with `status` in a predicate 27 to 45 % of them do); `account_id` is in every table that
-is about an account, as the key by which data can be spread over machines.
+Rules of the layout: no column that a fill changes is in an index or in an index's predicate, so that fills stay
+heap-only updates (measured: with `status` in a predicate 27 to 45 % of them do); `account_id` is in every table about
+an account, as the key for partitioning over machines.
 """
 
 from sqlalchemy import (
@@ -49,7 +49,7 @@ orders = Table(
     metadata,
     Column("id", Uuid, nullable=False),
     Column("account_id", NAME, nullable=False),
-    # The terms, as they were asked for: they never change.
+    # The client's terms: they never change.
     Column("client_order_id", NAME, nullable=False),
     Column("isin", NAME, nullable=False),
     Column("symbol", Text, nullable=False),
@@ -71,12 +71,12 @@ orders = Table(
     Column("cancel_refused_at", MOMENT),
     Column("end_reasons", JSONB, nullable=False, server_default="{}"),
     Column("phase_reasons", JSONB, nullable=False, server_default="{}"),
-    # What the facts give: a cache for filters, written in the same statement as they are.
+    # Derived from the facts: a cache for filters, written in the same statement.
     Column("status", Text, nullable=False),
     Column("version", Integer, nullable=False, server_default=text("1")),
     Column("created_at", MOMENT, nullable=False),
     Column("updated_at", MOMENT, nullable=False),
-    # Placing: not null as long as the order still has to be brought to the venue.
+    # Placing: not null while the order still has to be submitted.
     Column("submit_due_at", MOMENT),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
@@ -84,17 +84,17 @@ orders = Table(
     Column("maybe_sent_at", MOMENT),
     Column("lease_until", MOMENT),
     Column("last_error", Text),
-    # Canceling: not null as long as a request still has to be brought to the venue or be answered.
+    # Canceling: not null while a request still has to be sent or answered.
     Column("cancel_due_at", MOMENT),
     # Whether it is compared with the venue. Changes twice in an order's life: when the venue has it, and when it is
     # over and the venue's count agrees.
     Column("is_open_at_venue", Boolean, nullable=False, server_default=text("false")),
-    # Its name at the venue, chosen when it is stored: see domain.model.order_identity.
+    # Its name at the venue, derived when it is stored: see domain.model.order_identity.
     Column("venue_client_order_id", NAME, nullable=False),
     # What the venue counted as filled when the order ended or was amended last.
     Column("venue_counted", Numeric),
     Column("venue_counted_at", MOMENT),
-    # A fact: the terms as the venue has changed them, see domain.model.restatement. NULL: they are as asked for.
+    # A fact: the terms as the venue has changed them, see domain.model.restatement. NULL: the client's terms apply.
     Column("restatement", JSONB),
     # A fact: the venue orders that replaced the first one, by their ids there: see domain.model.facts.Successor.
     Column("successors", JSONB),
@@ -115,7 +115,7 @@ orders = Table(
     at_most("venue_order_id", ID_MAX_CHARACTERS),
     at_most("status", CODE_MAX_CHARACTERS),
     CheckConstraint(f"char_length(last_error) <= {MESSAGE_MAX_CHARACTERS}", name="last_error"),
-    # An order of which the venue has shown something can never be claimed again, whatever a program does.
+    # An order that the venue has reported can never be claimed again, by any program.
     CheckConstraint(
         "submit_due_at IS NULL OR (rank = 0 AND phase < 2 AND filled_quantity <= 0 AND cardinality(ends) = 0)",
         name="submit_due_at",
@@ -162,10 +162,10 @@ executions = Table(
     Column("amends", NAME),
     Column("repeats", NAME),
     Column("amended_at", ARRAY(MOMENT)),
-    # By an operator, under an id of ours; and the venue's id for it, where the operator knew that.
+    # By an operator, under our own id; and the venue's id for it, where the operator knew that.
     Column("is_booked", Boolean, nullable=False, server_default=text("false")),
     Column("booked_as", NAME),
-    # The venue order that it belongs to, if that replaced the first one.
+    # The venue order of the execution, if that replaced the first one.
     Column("venue_order_id", NAME),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("venue", "venue_execution_id"),
@@ -194,7 +194,7 @@ executions = Table(
 )
 # Not unique: after a correction a venue may well reach the same cumulative quantity again.
 Index("executions_order_cumulative", executions.c.order_id, executions.c.cumulative_quantity)
-# Few are: all of them are read with every fill of their order that is looked up.
+# They are few: all of them are read with every fill of their order that is looked up.
 Index(
     "executions_order_amended",
     executions.c.order_id,
@@ -213,7 +213,7 @@ order_changes = Table(
     Column("version", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("at", MOMENT, nullable=False),
-    # The order as it stood then: the part that changes. The terms are the order's.
+    # The order after the change: the part that changes. The terms are the order's.
     Column("status", Text, nullable=False),
     Column("filled_quantity", Numeric, nullable=False),
     Column("notional", Numeric, nullable=False),
@@ -247,7 +247,7 @@ accounts = Table(
     Column("sequence", BigInteger, nullable=False),
     # How many of its orders are not final: accepting and recording count in the statement that makes it so.
     Column("open_orders", Integer, nullable=False, server_default=text("0")),
-    # The moments of the last second's orders; only kept while a limit of orders per second holds.
+    # The times of the last second's orders; only stored while a limit of orders per second applies.
     Column("accepted_at", ARRAY(MOMENT), nullable=False, server_default="{}"),
     PrimaryKeyConstraint("id"),
     at_most("id", ID_MAX_CHARACTERS),

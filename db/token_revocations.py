@@ -1,8 +1,8 @@
 """Revoked tokens in PostgreSQL, each under a position in the order of the commits.
 
-Whoever revokes first takes the next position by an update of the one row of `token_revocation_head`, and so holds that
-row until the commit: the next writer gets its position only then. So a reader that has seen position 7 has seen
-everything up to 7, and misses nothing that is committed later. A sequence would not do: 8 can be committed before 7.
+A writer takes the next position by an update of the one row of `token_revocation_head`, and so locks that row until the
+commit: the next writer gets its position only then. So a reader that has read position 7 has read everything up to 7,
+and misses nothing that is committed later. A sequence does not guarantee that: 8 can be committed before 7.
 """
 
 from db.columns import ID_MAX_CHARACTERS, MESSAGE_MAX_CHARACTERS

@@ -1,11 +1,11 @@
-"""Halts of trading: the trail, and the wait that makes a halt hold in every process at once.
+"""Halts of trading: the trail, and the wait that puts a halt into force in every process.
 
-Accepting and claiming read `trading_halts` in the statement that writes, so whatever begins after a halt's commit sees
-it. What began before holds ROW SHARE on the table until its own commit, which comes with FOR KEY SHARE; EXCLUSIVE waits
-for exactly those, in a queue that nobody can jump, and for no reader: neither a dump nor a forgotten transaction keeps
-a halt from being answered. So the orders pay nothing for it, and when `halt` returns, none that it concerns is stored
-or claimed any more. To lock a table takes the right to change all of it, so the tables' owner made a function that does
-it, and nothing else, for the roles that halt (`db.roles`).
+Storing and claiming read `trading_halts` in the statement that writes, so statements that begin after a halt's commit
+see it. Earlier ones hold ROW SHARE on the table until their own commit, through FOR KEY SHARE; EXCLUSIVE waits for
+exactly those, later ones queue after it, and it does not wait for readers: neither a dump nor an open transaction
+delays the answer to a halt. So it costs the orders nothing, and when `halt` returns, no affected order can be stored or
+claimed. Locking a table requires the privilege to change all of it, so a function of the tables' owner does only that,
+for the roles that halt (`db.roles`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -75,10 +75,10 @@ class PostgresTradingHalts(TradingHalts):
         account_id = halt.account_id or EVERYBODY
         begun = (halt.id, account_id, halt.halted_at, _name(halt.halted_by), _sentence(halt.halt_reason))
         await self.database.fetch(HALT, *begun, *action_arguments(action))
-        # Also when it is an earlier halt: whoever began that one may have died before this wait.
+        # Also for an earlier halt: the process that began that one may have crashed before this wait.
         await self.database.fetch(WAIT)
         rows = await self.database.fetch(OPEN_HALT, account_id)
-        # Resumed by somebody else in this very moment: then it is this one that ended.
+        # Resumed by a concurrent action: then that one ended it.
         return _halt_of(rows[0]) if rows else halt
 
     async def resume(self, halt_id: UUID, *, by: str, reason: str, action: NewAction) -> TradingHalt | None:
@@ -86,7 +86,7 @@ class PostgresTradingHalts(TradingHalts):
         return _halt_of(rows[0]) if rows else None
 
     async def is_halted(self, account_id: str) -> bool:
-        # Those that look at the same time share a read, which begins after each of them has asked.
+        # Concurrent ones share a read that begins after each of them was called.
         return await self._looking.submit(account_id)
 
     async def halted_accounts(self) -> Collection[str | None]:
@@ -98,7 +98,7 @@ class PostgresTradingHalts(TradingHalts):
     async def find(self, halt_ids: Collection[UUID]) -> Sequence[TradingHalt]:
         return [_halt_of(row) for row in await self.database.fetch(FIND, list(halt_ids))]
 
-    async def page(self, request: PageRequest[UUID], *, filter: HaltFilter) -> Page[TradingHalt]:  # noqa: A002 - the port's word
+    async def page(self, request: PageRequest[UUID], *, filter: HaltFilter) -> Page[TradingHalt]:  # noqa: A002 - the port's parameter name
         rows = select(*trading_halts.columns)
         if filter.is_open is not None:
             is_open = trading_halts.c.resumed_at.is_(None)

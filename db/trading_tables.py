@@ -1,7 +1,8 @@
-"""The tables of trading control: limits, halts, last known prices. Operators write them, accepting and claiming read.
+"""The tables of trading control: limits, halts, last known prices. Operators write them, storing and claiming read
+them.
 
-`trading_halts` is also a lock: whoever accepts or claims reads it in the very statement that writes, so that a halt can
-wait for those statements that began before it (see `db.trading_halts`).
+`trading_halts` is also a lock: storing and claiming read it in the statement that writes, so that a halt can wait for
+the statements that began before it (see `db.trading_halts`).
 """
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Numeric, PrimaryKeyConstraint, Table, Text, Uuid

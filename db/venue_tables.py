@@ -56,7 +56,8 @@ stream_positions = Table(
     Column("venue", NAME, nullable=False),
     # Up to here everything was recorded; null before the first catch-up.
     Column("moment", MOMENT),
-    # The fence of the process that leads: it rises with every new leader. Nobody leads when the lease is over or null.
+    # The fence of the leading process: it increases with every new leader. There is no leader when the lease has ended
+    # or is null.
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
     Column("leader_id", Uuid),
     Column("lease_until", MOMENT),
@@ -73,7 +74,7 @@ venue_gates = Table(
     # Failures in a row, over all workers. The circuit is open while `probe_at` is set: from then on one order is tried.
     Column("failures", Integer, nullable=False, server_default=text("0")),
     Column("probe_at", MOMENT),
-    # The venue asked for a pause until then.
+    # The end of a pause requested by the venue.
     Column("paused_until", MOMENT),
     Column("reason", Text),
     PrimaryKeyConstraint("venue"),
@@ -121,7 +122,7 @@ installation = Table(
     metadata,
     # One row: the table is read by every process when it starts.
     Column("id", SmallInteger, nullable=False, server_default=text("1")),
-    # New orders carry it in their venue client order id; those of former prefixes are still ours.
+    # New orders have it in their venue client order id; those of former prefixes are still ours.
     Column("prefix", NAME, nullable=False),
     Column("former_prefixes", ARRAY(NAME), nullable=False, server_default="{}"),
     PrimaryKeyConstraint("id"),

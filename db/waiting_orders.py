@@ -7,8 +7,8 @@ from uuid import UUID
 
 from db.database import Database
 
-# Every such order is in the small partial index of what is still to be placed, and is read from it in its order: sorted
-# by age, the planner would be tempted to walk the whole table from its oldest order on.
+# Every such order is in the small partial index of orders to be placed, and is read from it in its order: for a sort by
+# age, the planner might scan the whole table from its oldest order on.
 WAITING = """
 SELECT o.id, o.venue_client_order_id, o.phase > 0 AS is_in_doubt, now() - o.created_at AS age, o.submit_due_at
 FROM orders AS o

@@ -22,7 +22,7 @@ _FINAL_STATUSES = sorted(FINAL_STATUSES)
 def write_arguments(
     writes: Sequence[OrderWrite], changes: NumberedChanges, *, venue: str, fence: Fence | None
 ) -> Sequence[object]:
-    """Return the arguments of WRITE_FENCED, in order; its variants take the first of them."""
+    """Return the arguments of WRITE_FENCED, in order; its variants use the first of them."""
     executed = [(write.order, execution) for write in writes for execution in write.executions]
     *names, venue_order_ids = execution_names([execution for _, execution in executed])
     counts = [write.order.facts.count for write in writes]
@@ -82,7 +82,7 @@ def _order_columns(writes: Sequence[OrderWrite]) -> Sequence[str]:
         plain_array([write.unclaimed for write in writes]),
         text_array([order.account_id for order in orders]),
         text_array([each.venue_order_id for each in facts]),
-        # As an array's text: arrays of arrays cannot be taken apart by one level. The names need no quoting.
+        # As an array's text: arrays of arrays cannot be unnested by one level. The names need no quoting.
         text_array(["{" + ",".join(sorted(each.ends)) + "}" if each.ends else None for each in facts]),
         text_array(
             [ends_as_json(each) if each.end_reasons or each.operator_end is not None else None for each in facts]

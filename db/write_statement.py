@@ -2,30 +2,31 @@
 
 It comes in variants, because PostgreSQL checks every column that a statement names against the role that runs it
 (`db.roles`): for ingest under the fence of its leadership, for the worker without one, and for the API, which writes
-cancel requests and never what the venue reported. One of the worker's applies what an operator asked for.
+cancel requests and never reports of the venue. One of the worker's applies an operator's request.
 """
 
 from db.operator_actions import append_action
 from db.resolutions import append_requested
 
-# Why it is as it is:
-# - `locked` takes the orders by id and compares: FOR UPDATE gives the newest rows, not those of the snapshot. Besides
-#   the version it compares the facts that may grow without a version (a rank behind a fill, an end behind another):
-#   facts only grow, so a row that holds one which the new order lacks was written since that one was read. (Whether
-#   the venue or we canceled counts for the status: of two reasons the venue's holds, and its name sorts last.)
-# - `led` reads the epoch under a lock that a takeover waits for: no leader writes after its successor has begun,
-#   however long it was paused in between. Without a fence nobody's leadership is looked at.
-# - A request compares also what it does not write, for equality: whatever else was decided is a conflict, never lost.
-#   Only the venue's count may differ: it decides no status, and a request leaves it as it is.
-# - Without the verdict nothing at all is written. Accounts come last (orders, then accounts, each by id: nobody
-#   deadlocks) and are held only until the commit right behind.
-# - An execution is inserted or, known already, completed. The row that a rival has just committed can be seen only
-#   there, in DO UPDATE, so what must not be is written as NULL, which the columns forbid: the whole statement fails.
-#   NULL is_busted: the execution is another order's. NULL executed_at: whoever decided did not know of the row (it has
-#   another id), or the row knows something that the new one lacks. What identifies an execution is never written again.
-# - An order that becomes final, or is no longer (a bust, evidence after we gave up), is counted with its account.
-# - Most columns come as an array's text: see `db.write_arrays`.
-# - Per-account numbers come from the client as arrays. The planner knows nothing of what a CTE holds, and a join of two
+# Reasons:
+# - `locked` locks the orders by id and compares: FOR UPDATE returns the newest rows, not those of the snapshot. Besides
+#   the version it compares the facts that may grow without a version (a rank after a fill, an end after another): facts
+#   only grow, so a row with one that the new order lacks was written since that one was read. (Whether the venue or we
+#   canceled affects the status: of two reasons the venue's counts, and its name sorts last.)
+# - `led` reads the epoch under a lock that a takeover waits for: no leader writes after its successor has begun, also
+#   after a long pause. Without a fence leadership is not checked.
+# - A request also compares what it does not write, for equality: any other decision is a conflict, never lost. Only the
+#   venue's count may differ: it does not affect the status, and a request does not change it.
+# - Without the verdict nothing at all is written. Accounts are last (orders, then accounts, each by id: none deadlock)
+#   and are locked only until the commit directly after.
+# - An execution is inserted or, known already, completed. A row that a concurrent statement has just committed is
+#   visible only there, in DO UPDATE, so a forbidden value is written as NULL, which the columns reject: the whole
+#   statement fails. NULL is_busted: the execution is another order's. NULL executed_at: the decision did not know of
+#   the row (it has another id), or the row has a fact that the new one lacks. The identity of an execution is never
+#   updated.
+# - An order that becomes final, or is no longer (a bust, a report after we gave up), is counted with its account.
+# - Most columns are the text of an array: see `db.write_arrays`.
+# - Per-account numbers are sent by the client as arrays. The planner has no statistics of a CTE, and a join of two
 #   compares every row with every row; here every join is of one CTE with a table's primary key.
 _STATEMENT = """
 WITH {led}locked AS MATERIALIZED (
@@ -149,7 +150,8 @@ _REQUESTED_COLUMNS = f"""version = w.version, updated_at = w.updated_at, status 
 _UNWRITTEN_IS_EQUAL = """w.attempt IS NULL AND o.venue_order_id IS NOT DISTINCT FROM w.venue_order_id
         AND (o.phase, o.rank, o.filled_quantity, o.notional, o.cancel_sent, o.cancel_refused)
             = (w.phase, w.rank, w.filled_quantity, w.notional, w.cancel_sent, w.cancel_refused)"""
-# Of two counts at one moment the larger one is the newer. Successors grow within themselves: they must be as read.
+# Of two counts at one time the larger one is the newer. Successors grow within themselves: they must be unchanged since
+# they were read.
 _OTHERS_HOLD = """(
             o.venue_counted_at IS NULL
             OR (o.venue_counted_at, o.venue_counted) <= (w.venue_counted_at, w.venue_counted)
@@ -243,13 +245,13 @@ WRITE_FENCED = _STATEMENT.format(
 )
 WRITE = _STATEMENT.format(**_RECORDS, led="", is_led="", led_holds="true")
 WRITE_REQUESTS = _STATEMENT.format(**_REQUESTS, acted="", actions="")
-# The same of an operator who acts on another account's order, with the arguments of the action behind the others. A
-# statement of its own, so that all others pay nothing.
+# The same for an operator who acts on another account's order, with the arguments of the action after the others. A
+# separate statement, so that all others cost nothing more.
 WRITE_REQUESTS_WITH_ACTION = _STATEMENT.format(
     **_REQUESTS, acted=_ACTED, actions="(SELECT count(*) FROM acted AS a) AS actions, "
 )
-# What an operator's stored request asked for, by the worker: it writes everything or, if the request is done already,
-# nothing. The request is locked before the orders, and by nobody who holds one. At most one new execution is booked.
+# An operator's stored request, applied by the worker: it writes everything or, if the request is done already, nothing.
+# The request is locked before the orders, and never after one. At most one new execution is booked.
 WRITE_RESOLUTION = _STATEMENT.format(
     **{
         **_RECORDS,

@@ -1,4 +1,4 @@
-"""The routes of the API, for the runtime to mount beside health and metrics."""
+"""The routes of the API, for the runtime to mount together with health and metrics."""
 
 from collections.abc import Awaitable, Sequence
 
@@ -26,9 +26,9 @@ GRAPHQL_PATH = "/graphql"
 def create_graphql_routes(
     services: Services, *, tokens: TokenVerifier, sockets: OpenSockets | None = None
 ) -> Sequence[BaseRoute]:
-    """The routes: /graphql over HTTP and websocket, and where it is shown GraphiQL, to which / leads.
+    """Return the routes: /graphql over HTTP and websocket, and, where it is served, GraphiQL, to which / redirects.
 
-    Whoever stops the process ends the open ones of `sockets` first.
+    The caller that stops the process ends the open ones of `sockets` first.
     """
     settings = services.settings
     schema = build_schema(settings)
@@ -52,11 +52,11 @@ def create_graphql_routes(
 
 
 def graphql_first(application: ASGIApp, routes: Sequence[BaseRoute], *, root_path: str = "") -> ASGIApp:
-    """The application, but that requests to /graphql go to their route at once: nearly all are, and Starlette's way
-    through its own middleware and the other routes costs a tenth of accepting an order.
+    """Return the application with requests to /graphql routed directly: nearly all are, and Starlette's middleware and
+    other routes cost a tenth of storing an order.
 
     Every path may begin with `root_path` and end in a slash. It is served there, not redirected: behind a proxy the
-    process does not know the address that a client sees.
+    process does not know the address that a client uses.
     """
     endpoint = next(route.app for route in routes if isinstance(route, Route) and route.path == GRAPHQL_PATH)
 

@@ -1,4 +1,4 @@
-"""What resolvers work with: the services of the process, who is asking, and a batch for instruments."""
+"""The context of resolvers: the services of the process, the bearer, and a batch loader for instruments."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -61,7 +61,7 @@ class Context:
 
     @property
     def actor(self) -> Actor:
-        """Who acts, for the audit trail."""
+        """Return the actor, for the audit trail."""
         return Actor(
             subject=self.bearer.subject,
             token_id=self.bearer.token_id,
@@ -75,8 +75,9 @@ class Context:
         return deadline(services.telemetry, seconds=services.settings.operation_timeout_seconds, kind=kind)
 
     def query_slots(self, objects: int) -> QuerySlots:
-        """Return the slots that a query holds while it runs, by the objects that its answer can hold: an account has a
-        limited number of them."""
+        """Return the slots of a running query, by the number of objects that its answer can contain: an account has
+        a limited number of slots.
+        """
         services, settings = self.services, self.services.settings
         return services.query_concurrency.slots(
             self.bearer.limit_key, count=-(-objects // settings.query_slot_objects), at_once=settings.queries_at_once
@@ -84,10 +85,10 @@ class Context:
 
     @property
     def instruments(self) -> DataLoader[str, Instrument | None]:
-        """The loader that reads with one call the instruments asked for within one iteration of the event loop.
+        """Return the loader that reads all instruments requested within one iteration of the event loop with one call.
 
-        It keeps nothing: a websocket's context lives as long as the socket, and a kept instrument would go stale there.
-        Made when it is used first, since most operations ask for none.
+        It caches nothing: a websocket's context lives as long as the socket, and a cached instrument would become
+        outdated. Created on first use, since most operations need none.
         """
         if self._instruments is None:
             self._instruments = DataLoader(load_fn=partial(_load, self.services.catalog), cache=False)
@@ -100,14 +101,14 @@ Info = strawberry.Info[Context, None]
 
 
 def context_for(bearer: Bearer, services: Services, scope: Scope | None = None) -> Context:
-    """The context of one request or socket, with its ASGI scope. Use it in the event loop that made it."""
+    """Return the context of one request or socket, with its ASGI scope. Use it in the event loop that created it."""
     return Context(services=services, bearer=bearer, scope=scope)
 
 
 def peer_address(scope: Scope) -> str | None:
-    """Return the address of the connection's peer, and for whom it says to have forwarded the request.
+    """Return the address of the connection's peer, and its X-Forwarded-For.
 
-    Behind a proxy the peer is the proxy. What X-Forwarded-For says is only a claim: nothing is decided by it.
+    Behind a proxy the peer is the proxy. X-Forwarded-For is only a claim: no decision uses it.
     """
     client = scope.get("client")
     address = client[0] if client else "unknown"

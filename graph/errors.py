@@ -1,6 +1,6 @@
-"""What clients see of errors outside of the result unions: a message and a stable code, never a traceback.
+"""Errors outside of the result unions as clients see them: a message and a stable code, never a traceback.
 
-An error that nobody foresaw is masked: the client gets an id, and the log has the traceback under that id.
+An unexpected error is masked: the client gets an id, and the log has the traceback under that id.
 """
 
 import secrets
@@ -19,7 +19,7 @@ enums and of input fields in variables, and of a selection for a field without o
 
 
 class ErrorCode(StrEnum):
-    """The codes in `extensions.code`. Each keeps its meaning for ever; docs/api.md says what to do about it."""
+    """The codes in `extensions.code`. Each keeps its meaning permanently; docs/api.md has the actions for them."""
 
     # The HTTP request, or the `subscribe` message
     BAD_REQUEST = "BAD_REQUEST"
@@ -40,7 +40,7 @@ class ErrorCode(StrEnum):
     PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
     PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
 
-    # What is asked for
+    # The requested objects
     BAD_USER_INPUT = "BAD_USER_INPUT"
     BAD_CURSOR = "BAD_CURSOR"
     PAGE_TOO_LARGE = "PAGE_TOO_LARGE"
@@ -68,12 +68,12 @@ class OperationTimeoutError(Exception):
 
 
 def bad_input(message: str) -> ClientError:
-    """The error for an argument that cannot be used."""
+    """Return the error for an unusable argument."""
     return ClientError(code=ErrorCode.BAD_USER_INPUT, message=message)
 
 
 def with_code(error: GraphQLError, code: str) -> GraphQLError:
-    """The error with a code, unless it has one already."""
+    """Return the error with a code, unless it has one already."""
     if error.extensions and "code" in error.extensions:
         return error
     return _replaced(error, error.message, {**(error.extensions or {}), "code": code})
@@ -85,7 +85,7 @@ def is_of_request(error: GraphQLError) -> bool:
 
 
 def public_error(error: GraphQLError, telemetry: Telemetry, *, shows_suggestions: bool) -> GraphQLError:
-    """The error as the client may see it; logs what was not expected, once, under an error id.
+    """Return the error in public form; log an unexpected one, once, under an error id.
 
     Every error outside of the result unions passes here, but those of variables, which are ours
     (graph.documents.variable_errors). So without `shows_suggestions` no name of the schema is
@@ -113,7 +113,7 @@ def public_error(error: GraphQLError, telemetry: Telemetry, *, shows_suggestions
 
 
 def log_unexpected(cause: BaseException, telemetry: Telemetry, **fields: object) -> str:
-    """Log an error that nobody foresaw, with its traceback; gives the id under which it can be found."""
+    """Log an unexpected error, with its traceback; return its id."""
     error_id = secrets.token_hex(ERROR_ID_BYTES)
     telemetry.count(Metric.UNEXPECTED_ERRORS)
     telemetry.error("unexpected_error", error_id=error_id, exc_info=cause, **fields)
@@ -121,7 +121,7 @@ def log_unexpected(cause: BaseException, telemetry: Telemetry, **fields: object)
 
 
 def internal_error(error_id: str) -> GraphQLError:
-    """What a client may know of an error that was logged under that id; over HTTP with the id of its request."""
+    """Return what a client may know of an error logged under that id; over HTTP with the request's id."""
     message = f"Something went wrong here. It was logged under the id {error_id}."
     extensions: dict[str, object] = {"code": ErrorCode.INTERNAL, "errorId": error_id}
     if (request_id := REQUEST_ID.get()) is not None:
@@ -136,14 +136,16 @@ def _masked(error: GraphQLError, cause: BaseException, telemetry: Telemetry) -> 
 
 
 def in_words_of_json(error: GraphQLError) -> GraphQLError:
-    """The error without Python's word for null, which graphql-core uses in all its sentences about a missing value."""
+    """Return the error without Python's word for null, which graphql-core uses for a missing value."""
     if PYTHON_NULL not in error.message:
         return error
     return _replaced(error, error.message.replace(PYTHON_NULL, "not to be null"), {**(error.extensions or {})})
 
 
 def _without_suggestion(error: GraphQLError) -> GraphQLError:
-    """The error without graphql-core's last sentence. A client that sent these words sees less of its own text."""
+    """Return the error without graphql-core's last sentence. If a client sent these words, a part of its own text
+    is removed.
+    """
     message, has_suggestion, _ = error.message.partition(SUGGESTION)
     return _replaced(error, message.rstrip(), {**(error.extensions or {})}) if has_suggestion else error
 
@@ -156,7 +158,7 @@ def _cause(error: GraphQLError) -> BaseException | None:
 
 
 def _replaced(error: GraphQLError, message: str, extensions: dict[str, object]) -> GraphQLError:
-    """A new error at the same place. The original is left out on purpose: nothing of it may reach the client."""
+    """Return a new error at the same place. It does not reference the original: nothing of it may reach the client."""
     return GraphQLError(
         message,
         nodes=error.nodes,

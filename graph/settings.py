@@ -26,7 +26,7 @@ class TrustedDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphSettings:
-    """What the API may be asked for and for how long. `max_attempts` only repeats the placing budget to clients."""
+    """Limits of requests to the API and their durations. `max_attempts` only shows the placing budget to clients."""
 
     max_attempts: int = 5
 

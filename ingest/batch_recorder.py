@@ -1,4 +1,4 @@
-"""Recording of the stream's batches. Nothing a venue sends can stop it: what cannot be recorded is stored raw."""
+"""Recording of the stream's batches. No report of a venue can stop it: one that cannot be recorded is stored raw."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -24,8 +24,8 @@ UNRESOLVED_ORDER = "a report without a client order id, about an order that cann
 class BatchRecorder:
     """The recorder of batches; it retries each until it is recorded. Every method raises LeadershipLostError.
 
-    Reports of orders of ours that are not stored are `unmatched`, reports of which it is not known whose order they are
-    about are `unresolved`: neither delay the following reports.
+    Reports of orders of ours that are not stored are `unmatched`, reports whose order is not yet known to be ours are
+    `unresolved`: neither delay the following reports.
     """
 
     catch_up: CatchUp
@@ -39,7 +39,7 @@ class BatchRecorder:
     async def record(self, batch: Sequence[StreamItem], *, ticket: PipelineTicket) -> bool:
         """Record the batch when its ticket allows it; return whether a checksum shows that a fill was missed.
 
-        While the database is away it waits, and the following batches wait with it.
+        While the database is unreachable it waits, and the following batches wait with it.
         """
         try:
             return await self._record_batch(batch, ticket)
@@ -79,8 +79,9 @@ class BatchRecorder:
         await self._drop(self.unmatched.settle(tried, in_vain=in_vain, now=_now()))
 
     async def record_unresolved(self) -> None:
-        """Look up whose orders the unresolved reports are about, and record those of ours; store those as dead letters
-        that have waited long enough. The venue's answers may take long."""
+        """Look up the orders of the unresolved reports, and record those of ours; store those as dead letters that
+        have waited long enough. The venue's answers may take long.
+        """
         tried = self.unresolved.reports()
         if not tried:
             return

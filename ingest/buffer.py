@@ -1,7 +1,7 @@
 """The bounded buffer between the socket and the database, from which batches are taken.
 
 The reader must never wait for the database: a websocket library answers no pings while nothing is read. So the reader
-only puts reports in here. When the buffer is full the session is ended, and a catch-up records what was missed.
+only adds reports here. When the buffer is full the session is ended, and a catch-up records the missed reports.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ class BufferFullError(Exception):
 
 
 class Buffer(Generic[Item]):
-    """A bounded first-in, first-out queue. One task takes from it."""
+    """A bounded first-in, first-out queue with one consuming task."""
 
     def __init__(self, *, items_max: int) -> None:
         self._items_max = items_max
@@ -35,9 +35,9 @@ class Buffer(Generic[Item]):
             self._is_reached.set()
 
     async def take(self, *, items_max: int, within: timedelta, busy: asyncio.Future[Any]) -> Sequence[Item]:
-        """Wait for an item, then return up to `items_max`: at once when `busy` is done.
+        """Wait for an item, then return up to `items_max`: immediately when `busy` is done.
 
-        Otherwise gather more until `busy` is done, or there are `items_max`, or the time `within` is over.
+        Otherwise collect more until `busy` is done, or there are `items_max`, or the time `within` is over.
         """
         await self._reach(1)
         if not busy.done():
@@ -58,7 +58,7 @@ class Buffer(Generic[Item]):
         self._is_reached.set()
 
     async def _reach(self, items: int) -> None:
-        """Wait until there are so many items, or gathering is stopped."""
+        """Wait until that number of items is available, or collecting is stopped."""
         self._wanted = items
         if len(self._items) < items:
             self._is_reached.clear()

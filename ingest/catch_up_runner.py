@@ -1,4 +1,4 @@
-"""The catch-ups of one consumer, whatever caused each: when they begin to fail and when they recover."""
+"""The catch-ups of one consumer, from all causes: when they begin to fail and when they recover."""
 
 import asyncio
 from collections.abc import Awaitable

@@ -1,8 +1,8 @@
-"""The consumer of the venue's stream: connect, catch up with what was missed, record what comes.
+"""The consumer of the venue's stream: connect, catch up on missed reports, record new ones.
 
-One task reads the socket into the buffer, one records batches from it, one makes a catch-up whenever something may have
-been missed, one ends a silent session. After a session ends, for whatever reason, the next is opened after a growing
-pause; while none can be opened, catch-ups replace the stream.
+One task reads the socket into the buffer, one records batches from it, one makes a catch-up whenever a report may have
+been missed, one ends a silent session. After the end of a session the next is opened after a growing pause; while none
+can be opened, catch-ups replace the stream.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ class SessionEndedError(FillwireError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerPolicy:
-    """Bounds of following the stream. `batch_within` is how long reports gather while a batch is recorded before they
-    are decided as the next batch; a session shorter than `session_min` does not reset the pause before the next.
+    """Bounds of following the stream. `batch_within` is how long reports are collected while a batch is recorded before
+    they are decided as the next batch; a session shorter than `session_min` does not reset the pause before the next.
 
     `catch_up_disconnected` is the interval of catch-ups while no session can be opened, `silence` how long a session
     may send nothing while orders are open, and `unmatched_retry` the interval at which unmatched reports are retried.
@@ -80,7 +80,7 @@ class Consumer:
             tasks.create_task(self._follow_permanently())
 
     async def _repair_permanently(self) -> None:
-        """Repair orders whose fills do not add up, each at once and then with growing pauses."""
+        """Repair orders whose fills do not add up, each immediately and then with growing pauses."""
         while True:
             await self.reconciliation.repair.wait_until_due()
             if not await self._catch_ups.repair():
@@ -148,7 +148,8 @@ class Consumer:
         raise SessionEndedError("the venue closed the stream")
 
     async def _record(self, buffer: Buffer[StreamItem], something_missed: asyncio.Event) -> None:
-        """Record batch after batch. A report that comes while nothing is recorded goes at once, others gather.
+        """Record batch after batch. A report that arrives while none is being recorded is recorded immediately, others
+        are collected.
 
         At most one further batch is decided while the previous one is written.
         """
@@ -183,7 +184,7 @@ class Consumer:
         await self._catch_up_when_needed(something_missed)
 
     async def _catch_up_when_needed(self, something_missed: asyncio.Event) -> None:
-        """Catch up at intervals, and when something was missed; the pause doubles while that resolves nothing."""
+        """Catch up at intervals, and when a report was missed; the pause doubles while that resolves nothing."""
         first_pause = pause = self.policy.catch_up_pause
         while True:
             await self._catch_ups.compare_closed_orders()

@@ -1,8 +1,8 @@
 """Leadership of ingest: one process follows the stream under a lease in the database, the others stand by.
 
-The lease decides who may open the stream, which most venues give to one connection only. The lease's epoch decides who
-may write: the statement that records a batch compares it, so a leader that was suspended past its lease writes nothing,
-whatever its clock says. See docs/decisions/0007.
+The lease permits opening the stream, for which most venues allow one connection only. The lease's epoch permits
+writing: the statement that records a batch compares it, so a leader that was suspended past its lease writes nothing,
+regardless of its clock. See docs/decisions/0007.
 """
 
 import asyncio
@@ -22,7 +22,9 @@ Follow = Callable[[Fence], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeadershipPolicy:
-    """How long a lease lasts unless renewed, how often it is renewed, and how often a standby process asks for it."""
+    """How long a lease lasts unless renewed, how often it is renewed, and how often a standby process tries to take
+    it.
+    """
 
     lease: timedelta
     renew_every: timedelta
@@ -31,9 +33,10 @@ class LeadershipPolicy:
 
 @dataclass(slots=True)
 class _Watch:
-    """The watch over another process's lease: since when it has not been renewed, by this process's clock.
+    """The watch over another process's lease: the time since its last renewal, by this process's clock.
 
-    A lease that was written before the database's clock was put back looks valid for as long as the clock was put back.
+    A lease that was written before the database's clock was set back seems valid for the time by which the clock was
+    set back.
     """
 
     lease_seconds: float
@@ -46,7 +49,7 @@ class _Watch:
             self._held, self._since = held, now
 
     def ended(self, *, now: float) -> HeldLease | None:
-        """Return the lease if nobody has renewed it for as long as it lasts."""
+        """Return the lease if it has not been renewed for its whole duration."""
         return self._held if now - self._since > self.lease_seconds else None
 
 
@@ -69,7 +72,7 @@ class Leadership:
             await run_cancellable(self._lead(fence, lease_ends))
 
     async def _until_leading(self) -> tuple[Fence, float]:
-        """Ask until the lease is free; return the fence, and when the lease ends by this process's clock."""
+        """Try until the lease is free; return the fence, and the end of the lease by this process's clock."""
         is_logged, watch, clock = False, _Watch(self.policy.lease.total_seconds()), asyncio.get_running_loop().time
         while True:
             lease_ends = self._lease_from_now()
@@ -87,7 +90,7 @@ class Leadership:
         try:
             return await self.lease.acquire(self.venue, leader_id=self.leader_id, lease=self.policy.lease, ended=ended)
         except TransientError as error:
-            self.telemetry.warning("leadership_unknown", error=str(error), next="asked again")
+            self.telemetry.warning("leadership_unknown", error=str(error), next="retried")
             return None
 
     async def _lead(self, fence: Fence, lease_ends: float) -> None:
@@ -107,7 +110,8 @@ class Leadership:
         """Renew the lease in time. Raises LeadershipLostError when another process leads, or may lead.
 
         The end of the lease is counted from before the call, so it is earlier here than in the database. If the
-        database is away until then, the stream is left: a process that still reaches the database can follow it.
+        database is unreachable until then, the stream is closed: a process that still reaches the database can follow
+        it.
         """
         while True:
             await asyncio.sleep(self.policy.renew_every.total_seconds())
@@ -126,7 +130,7 @@ class Leadership:
             lease_ends = asked_until
 
     async def _release(self, fence: Fence) -> None:
-        """Release the lease, so that another process can lead at once. A lease that cannot be released expires."""
+        """Release the lease, so that another process can lead immediately. A lease that cannot be released expires."""
         try:
             await self.lease.release(fence)
         except TransientError as error:

@@ -1,9 +1,9 @@
 """Detection of a stream that is connected and silent: it answers pings for hours and sends no report.
 
-Silence alone proves nothing, since a quiet market looks the same, all night. So the venue is asked over REST, at each
-interval of silence while orders are open: only what it shows there, and should have sent, proves that the stream is
-broken. Others may record it first: so what any catch-up of this process found since the last report counts, and, since
-a worker's reconciler may be it too, a newer fill in the list of the venue.
+Silence by itself proves nothing, since a quiet market is silent too, all night. So the venue is queried over REST, at
+each interval of silence while orders are open: only a report there that the stream should have sent proves that the
+stream is broken. Another process may record it first: so everything counts that any catch-up of this process found
+since the last report, and, since a worker's reconciler may have recorded it, a newer fill in the list of the venue.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class LastReport:
         self.at = clock()
 
     def mark(self) -> None:
-        """Note that a report has come."""
+        """Record that a report has arrived."""
         self.at = self.clock()
 
 
@@ -42,7 +42,7 @@ class SilenceDetector:
     _newest_fills: set[datetime | None] = field(default_factory=set, init=False)
 
     async def reason_to_end(self) -> str:
-        """Wait until the venue has shown something that the silent stream should have sent; return the reason."""
+        """Wait until the venue has returned a report that the silent stream should have sent; return the reason."""
         checked_at = self.last_report.clock()
         while True:
             await self._wait_for_silence(since=checked_at)
@@ -53,7 +53,7 @@ class SilenceDetector:
                 return "the venue has reports that its stream did not send"
 
     async def _is_broken(self, checked_at: float) -> bool:
-        """Ask the venue; return whether that, or an earlier catch-up, showed more than the stream has sent."""
+        """Query the venue; return whether that, or an earlier catch-up, found more than the stream has sent."""
         changes = await self.catch_ups.run(cause="silence")
         if changes is None or self.last_report.at > checked_at:
             return False
@@ -61,7 +61,7 @@ class SilenceDetector:
         return self.catch_ups.found_at > self.last_report.at or len(self._newest_fills) > 1
 
     async def _wait_for_silence(self, *, since: float) -> None:
-        """Wait until no report has come for `silence_seconds`, counted from `since` at the earliest."""
+        """Wait until no report has arrived for `silence_seconds`, counted from `since` at the earliest."""
         while True:
             left = max(since, self.last_report.at) + self.silence_seconds - self.last_report.clock()
             if left <= 0:

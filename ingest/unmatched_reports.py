@@ -2,7 +2,7 @@
 
 An order is stored before it is sent, so a report about an order of ours that is not stored is rare: the database was
 restored to an earlier moment. It is applied when the client has repeated `placeOrder`, which stores the order under the
-same venue client order id. A report without a client order id waits until it is found out whose order it is about.
+same venue client order id. A report without a client order id waits until its order is looked up.
 """
 
 from collections.abc import Iterable, Sequence

@@ -10,7 +10,7 @@ from jobs.periodic import repeat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueTimeRepair:
-    """The repair of one worker. It finds nothing unless the clock was put back."""
+    """The repair of one worker. It has no effect unless the clock was set back."""
 
     due_times: DueTimes
     telemetry: Telemetry

@@ -14,7 +14,7 @@ from domain.services.task_cancellation import run_cancellable
 async def repeat(
     step: Callable[[], Coroutine[Any, Any, bool]], *, every: timedelta, name: str, telemetry: Telemetry
 ) -> None:
-    """Run the step every `every` until cancelled; run it again at once when it returns True.
+    """Run the step every `every` until cancelled; run it again immediately when it returns True.
 
     Each transient failure is logged, and the first success after it: alerts must see how long a failure lasts.
     """
@@ -30,7 +30,7 @@ async def repeat(
             telemetry.warning("loop_failing", loop=name, error=str(error), next="tried again until it succeeds")
         except Exception as error:  # noqa: BLE001 - what repairs others must survive an error of its own
             more = False
-            telemetry.error("loop_error", loop=name, error=repr(error), next="goes on; report this with the log")
+            telemetry.error("loop_error", loop=name, error=repr(error), next="continues; report this with the log")
         if not more:
             await asyncio.sleep(every.total_seconds())
 

@@ -1,7 +1,7 @@
 """The SAQ queue: its name, its jobs, and every option written out.
 
-SAQ wakes workers; it never owns an order. It can lose a job or run it twice without any crash, so a job names orders
-and nothing more, and running it twice or never changes nothing but the time at which an order is placed.
+SAQ wakes workers; it never owns an order. It can lose a job or run it twice without any crash, so a job contains only
+order ids, and running it twice or never changes only the time at which an order is submitted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def as_job(wake_up: WakeUp, *, timeout_seconds: int) -> Job:
     return Job(
         function=wake_up.function,
         kwargs={"order_ids": [str(order_id) for order_id in wake_up.order_ids]},
-        # A key of its own: SAQ drops a job whose key is still known, and an old stuck job must not block a new one.
+        # A unique key: SAQ drops a job whose key is still known, and an old stuck job must not block a new one.
         key=str(uuid7()),
         timeout=timeout_seconds,
         heartbeat=0,

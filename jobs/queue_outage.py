@@ -1,4 +1,4 @@
-"""What Redis does not do for the job queue: why, in fixed words; logged once, counted, and asked for more rarely."""
+"""Failures of the job queue: the reason in fixed words; logged once, counted, and retried at growing intervals."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ PAUSE_MAX_SECONDS = 2.0
 DENIED = "denied"
 UNREACHABLE = "unreachable"
 _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    # The more special class of two comes first.
+    # The more specific class of two comes first.
     ((NoPermissionError,), DENIED),
     ((AuthenticationError, AuthorizationError), "login refused"),
     ((ReadOnlyError,), "read only"),
@@ -45,7 +45,7 @@ _REFUSALS = (
 
 
 def trouble_of(error: Exception) -> str:
-    """Return why Redis does not do what it was asked for, in words that tell nothing of where it is."""
+    """Return the reason why Redis refused a command, in words without its address."""
     for classes, reason in _REASONS:
         if isinstance(error, classes):
             return reason
@@ -56,10 +56,10 @@ def trouble_of(error: Exception) -> str:
 
 @dataclass(slots=True)
 class QueueOutage:
-    """What fails at present, for each operation on the queue.
+    """Current failures, for each operation on the queue.
 
-    While one fails, one task at a time tries it, after a pause that doubles; the others wait for what that one finds.
-    Without this each of a worker's tasks would try again at once, for ever.
+    While one fails, one task at a time tries it, after a pause that doubles; the others wait for its result. Otherwise
+    each of a worker's tasks would retry immediately, without end.
     """
 
     telemetry: Telemetry
@@ -77,7 +77,7 @@ class QueueOutage:
         return operation in self._reasons
 
     async def turn(self, operation: str) -> bool:
-        """Wait until the operation works again, or until the caller is to try it, which returns True."""
+        """Wait until the operation works again, or until the caller must try it, which returns True."""
         async with self._turn:
             if not self.is_failing(operation):
                 return False
@@ -101,7 +101,9 @@ class QueueOutage:
             )
 
     def note_success(self, operation: str, *, ends_also: Sequence[str] = ()) -> None:
-        """Log the end of a failure, with which others for the same reason have ended that are tried more rarely."""
+        """Log the end of a failure; other failures for the same reason that are retried less often have ended with
+        it.
+        """
         if (reason := self._reasons.pop(operation, None)) is None:
             return
         for other in ends_also:

@@ -28,7 +28,7 @@ class Sealer:
         await repeat(self.seal, every=self.interval, name="seal", telemetry=self.telemetry)
 
     async def seal(self) -> bool:
-        """Seal once. The pause afterwards also bounds the pace at which an old database is sealed."""
+        """Seal once. The pause afterwards also limits the rate at which an old database is sealed."""
         started = self.steady_seconds()
         self.telemetry.set(Metric.AUDIT_SEAL_LAG_SECONDS, started - self._sealed_until)
         if await self.sealing.seal():

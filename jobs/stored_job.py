@@ -1,6 +1,6 @@
-"""What a job of ours looks like in Redis. Whoever can write to Redis can write anything else there.
+"""The form of our jobs in Redis. A client with write access to Redis can write anything else there.
 
-So a job can do no more than ours do: name at most fifty orders, whose state the database then decides.
+So a job can do no more than ours: name at most fifty orders, whose state the database then decides.
 """
 
 from typing import Annotated, Literal

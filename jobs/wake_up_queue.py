@@ -1,4 +1,4 @@
-"""SAQ's queue with less trust: what it reads in Redis may have been written by anybody, or by a dead worker."""
+"""SAQ's queue with less trust: an entry in Redis may have been written by any client, or by a dead worker."""
 
 import math
 import time
@@ -36,11 +36,12 @@ Result = TypeVar("Result")
 
 
 class WakeUpQueue(RedisQueue):
-    """SAQ's queue, but for what it believes, and for how it forgets the jobs of dead workers and of wrong clocks.
+    """SAQ's queue with checks of its entries, and with another removal of the jobs of dead workers and of wrong clocks.
 
-    SAQ takes a dead worker's jobs one by one, waits five seconds for each, and leaves a job's key for ever when it is
-    killed meanwhile. A wake-up is not worth that: its orders are in the database, and the sweeper has found them by
-    then. For the same reason it does no harm to forget what is put off for long, and whatever is no job of ours.
+    SAQ removes a dead worker's jobs one by one, waits five seconds for each, and never deletes a job's key when it is
+    killed meanwhile. A wake-up is not worth that: its orders are in the database, and the sweeper has found them
+    before. For the same reason it is harmless to delete jobs that are postponed for long, and entries that are not our
+    jobs.
     """
 
     def __init__(self, redis: Redis, *, telemetry: Telemetry, **options: Any) -> None:
@@ -52,7 +53,7 @@ class WakeUpQueue(RedisQueue):
     def deserialize(
         self, payload: dict[str, Any] | str | bytes | None, status: Status | str | None = None
     ) -> Job | None:
-        """Return the job, or None for whatever is not stored as our jobs are."""
+        """Return the job, or None for an entry without the form of our jobs."""
         if not payload:
             return None
         try:
@@ -63,9 +64,9 @@ class WakeUpQueue(RedisQueue):
         return Job(**(stored.model_dump() | {"queue": self, "status": status or stored.status}))
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002, ASYNC109 - SAQ's signature
-        """Wait for the next job. What is none is forgotten, and gives None like a time-out and a failure of Redis.
+        """Wait for the next job. Other entries are deleted and return None, like a time-out and a failure of Redis.
 
-        SAQ itself would log no failure and try again at once, in each of its tasks.
+        SAQ itself would not log a failure, and would retry immediately, in each of its tasks.
         """
         if self.outage.is_failing(TAKE) and await self.outage.turn(TAKE):
             timeout = PROBE_SECONDS
@@ -76,34 +77,35 @@ class WakeUpQueue(RedisQueue):
         return await self._noting(SCHEDULE, super().schedule(lock), otherwise=[])
 
     async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
-        """Tell who looks at the queue that this worker lives."""
+        """Write this worker's entry for monitoring of the queue."""
         await self._noting(TELL, super().write_worker_info(worker_id, info, ttl), otherwise=None)
 
     async def check(self) -> None:
-        """Raise the client's error unless Redis takes what is written."""
+        """Raise the client's error unless Redis accepts writes."""
         await self.redis.set(self.job_id(PROBE_KEY), b"", px=PROBE_KEPT_MILLISECONDS)
 
     async def notify(self, job: Job) -> None:
-        """Tell nobody: SAQ publishes each step of a job, and nothing here waits for one."""
+        """Publish nothing: SAQ publishes each step of a job, and nothing here waits for one."""
 
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:  # noqa: ARG002 - SAQ's signature
-        """Forget, in one step, what has been in work for longer than its time-out, and what is due too far ahead.
+        """Delete, in one step, jobs that have been running for longer than their time-out, and jobs due too far in the
+        future.
 
-        Gives the keys of the jobs.
+        Return the keys of the jobs.
         """
         return await self._noting(SWEEP, self._sweep_once(), otherwise=[])
 
     async def _noting(self, operation: str, work: Coroutine[Any, Any, Result], *, otherwise: Result) -> Result:
         try:
             result = await work
-        except Exception as error:  # noqa: BLE001 - whatever the client raises, the queue is tried again later
+        except Exception as error:  # noqa: BLE001 - after any error of the client the queue is retried later
             self.outage.note_failure(operation, error)
             return otherwise
         self.outage.note_success(operation, ends_also=TRIED_RARELY if operation == TAKE else ())
         return result
 
     async def _take(self, timeout_seconds: float) -> Job | None:
-        job_id = await self.redis.blmove(self._queued, self._active, timeout_seconds, "LEFT", "RIGHT")  # type: ignore[arg-type] # redis types seconds as whole
+        job_id = await self.redis.blmove(self._queued, self._active, timeout_seconds, "LEFT", "RIGHT")  # type: ignore[arg-type] # redis types seconds as int
         if job_id is None:
             return None
         job = await self._get_job_by_id(job_id)
@@ -129,7 +131,7 @@ class WakeUpQueue(RedisQueue):
         return job
 
     async def _read(self, job_ids: Sequence[bytes | str]) -> Sequence[Job | None]:
-        """Read the jobs under these ids; None where there is none of ours. No more is fetched than a job has."""
+        """Read the jobs under these ids; None where there is none of ours. At most the size of a job is fetched."""
         async with self.redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 pipe.getrange(job_id, 0, JOB_MAX_BYTES)
@@ -147,7 +149,7 @@ class WakeUpQueue(RedisQueue):
         return job
 
     async def _forget(self, in_work: Sequence[bytes], known: Sequence[bytes]) -> None:
-        """Remove the first from the jobs in work, and the second from all known ones, with what is stored of them."""
+        """Remove the first from the running jobs, and the second from all known ones, with their stored data."""
         # An id may name any key; those that are not a job's are not ours to delete.
         ours = [key for key in known if key.startswith(self.job_id("").encode())]
         async with self.redis.pipeline(transaction=True) as pipe:
@@ -159,7 +161,7 @@ class WakeUpQueue(RedisQueue):
             await pipe.execute()
 
     async def _delete_wrong_types(self) -> None:
-        """Delete a list or a set of the queue that somebody has put something else in place of."""
+        """Delete a list or a set of the queue that was replaced by another type."""
         async with self.redis.pipeline(transaction=False) as pipe:
             for key in self._types:
                 pipe.type(key)
@@ -177,9 +179,9 @@ class WakeUpQueue(RedisQueue):
 
 
 def _is_dead(job: Job | None) -> bool:
-    """Return whether the job was begun longer ago than it may take, or, by a wrong clock, as far ahead.
+    """Return whether the job started longer ago than it may take, or, by a wrong clock, that far in the future.
 
-    A worker may die before it has noted that it began: then the time counts from when the job was due.
+    A worker may crash before it has recorded the start: then the time counts from when the job was due.
     """
     if job is None:
         return True

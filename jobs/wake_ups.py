@@ -1,4 +1,4 @@
-"""Wakes workers: gathers what is due in this process and enqueues it, several orders to a job.
+"""Wakes workers: collects the orders that become due in this process and enqueues them, several orders to a job.
 
 A caller never waits for Redis. While one enqueue is under way, and for a moment after it, the next wake-ups gather.
 When Redis is down they are counted and dropped, since the sweeper finds the orders in the database.
@@ -29,7 +29,7 @@ LATER_MARGIN_SECONDS = 0.02
 """Added to each wait: by the database's clock an order must be due when it is claimed, or only the sweeper finds it.
 That clock may be slewed by 500 parts per million (NTP): 15 ms in the longest usual pause, 30 seconds."""
 DENIED_SECONDS = 30.0
-"""How long it is told that Redis denies to enqueue: only the next order finds out whether it still does."""
+"""How long it is reported that Redis denies to enqueue: only the next order finds out whether it still does."""
 PAUSE_SECONDS = 0.005
 """Between two enqueues: a job costs SAQ and Redis the same for one order as for fifty, and the first one waits for
 nothing."""
@@ -57,7 +57,7 @@ class SaqWakeUps:
         self._denied_at: float | None = None
 
     def is_denied(self) -> bool:
-        """Return whether Redis lately let this process enqueue nothing, though it may write otherwise."""
+        """Return whether Redis recently denied this process to enqueue, although it accepts other writes."""
         return self._denied_at is not None and time.monotonic() - self._denied_at < DENIED_SECONDS
 
     def placement_due(self, order_ids: Sequence[UUID], *, within: timedelta = timedelta(0)) -> None:
@@ -83,7 +83,7 @@ class SaqWakeUps:
         try:
             async with asyncio.timeout(self._enqueue_timeout_seconds):
                 await asyncio.gather(*(self._enqueue(wake_up) for wake_up in wake_ups))
-        except Exception as error:  # noqa: BLE001 - a wake-up that is lost must not end the process, whatever the client raises
+        except Exception as error:  # noqa: BLE001 - a lost wake-up must not end the process, with any error of the client
             self._note_failure(error, orders=sum(len(wake_up.order_ids) for wake_up in wake_ups))
         else:
             self._denied_at = None

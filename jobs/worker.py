@@ -1,4 +1,4 @@
-"""The worker: SAQ's loop with our jobs. PostgreSQL decides what is due; a job only says where to look."""
+"""The worker: SAQ's loop with our jobs. PostgreSQL decides what is due; a job only names the orders to look up."""
 
 import asyncio
 import time
@@ -27,8 +27,9 @@ RETRY_CANCELLATION_SECONDS = 0.1
 
 
 class _SaqWorker(Worker[Any]):
-    """SAQ's worker without its signal handlers (the process head decides when to stop), and with a stop that lets
-    running jobs finish: SAQ's own grace period is always waited out in full, even when nothing runs."""
+    """SAQ's worker without its signal handlers (`runtime.processes` decides when to stop), and with a stop that
+    waits only for running jobs: SAQ always waits for its whole grace period, even when no job runs.
+    """
 
     SIGNALS = []  # noqa: RUF012 - SAQ reads it as a class attribute
 
@@ -52,13 +53,15 @@ class _SaqWorker(Worker[Any]):
                 self._idle.set()
 
     async def abort(self, abort_threshold: float) -> None:
-        """Abort no job: nobody here asks for it, and a submission must not end by what somebody writes into Redis."""
+        """Abort no job: Fillwire never requests it, and an entry in Redis must not end a submission."""
 
     async def process(self) -> bool:
-        """Run the next job. When Redis goes away meanwhile, SAQ cannot note the job's end and does not log that."""
+        """Run the next job. When Redis becomes unreachable meanwhile, SAQ cannot record the job's end and does not
+        log that.
+        """
         try:
             return await super().process()
-        except Exception as error:  # noqa: BLE001 - whatever SAQ fails with, the orders are in the database
+        except Exception as error:  # noqa: BLE001 - after any failure of SAQ the orders are in the database
             self._telemetry.warning(
                 "job_not_ended",
                 error=f"{type(error).__name__}: {error}",  # The client's own form leaves the text out.
@@ -77,8 +80,8 @@ class _SaqWorker(Worker[Any]):
     async def _cancel_until_ended(self) -> None:
         """Cancel SAQ's tasks, and again those that are still running, a bounded number of times.
 
-        A cancellation that meets the end of a write to Redis is lost (asyncio.wait_for until Python 3.12, in redis-py).
-        SAQ cancels once, and its task would sleep on for up to SWEEP_SECONDS: longer than a process has to stop.
+        A cancellation at the end of a write to Redis is lost (asyncio.wait_for until Python 3.12, in redis-py). SAQ
+        cancels once, and its task would still sleep for up to SWEEP_SECONDS: longer than a process has to stop.
         """
         for _ in range(CANCELLATIONS_MAX):
             if not (running := [task for task in self.tasks if not task.done()]):
@@ -93,8 +96,9 @@ class _SaqWorker(Worker[Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobWorker:
-    """Runs jobs until stopped. `dequeue_timeout_seconds` bounds how long a dead connection can go unnoticed, and
-    `stop_within_seconds` how long running placements may take to finish when the process stops."""
+    """Runs jobs until stopped. `dequeue_timeout_seconds` bounds how long a dead connection is not detected, and
+    `stop_within_seconds` how long running submissions may take to finish when the process stops.
+    """
 
     queue: RedisQueue
     submission: Submission
@@ -106,7 +110,7 @@ class JobWorker:
     abort_check_seconds: float = ABORT_CHECK_SECONDS
 
     async def run(self) -> None:
-        """Run jobs until cancelled; then take no more and let the running ones finish, within the bound."""
+        """Run jobs until cancelled; then accept no more and wait for the running ones, within the bound."""
         worker = _SaqWorker(
             self.queue,
             [

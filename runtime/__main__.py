@@ -1,6 +1,6 @@
 """`fillwire …`, or `python -m runtime …`: each process, and the operators' commands. `--help` lists them.
 
-A process's modules are imported only when it is started: it pays for what it runs.
+A process's modules are imported only when it is started: it loads only what it runs.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main(*, program: str = "fillwire") -> int:
     parsed = _parser(program).parse_args()
     if parsed.command not in PROCESSES or (parsed.command == "migrate" and parsed.print_roles):
         return run_until_output_closes(lambda: _run_command(parsed))
-    gc.disable()  # Until it runs: imports make no garbage, and collections take a seventh of a start.
+    gc.disable()  # Until it runs: imports create no garbage, and collections take a seventh of a start.
     module = import_module(f"runtime.processes.{parsed.command}")
     return run_process(parsed.command, module.run, requires=module.REQUIRES)
 

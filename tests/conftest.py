@@ -1,4 +1,4 @@
-"""What every test may ask for: real servers, a migrated database of its own, an empty Redis."""
+"""Fixtures of all tests: real servers, a migrated database for each test, an emptied Redis."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How far the tests look that try many examples, and where a picture of GraphiQL goes."""
+    """Add the options for the number of examples and for the folder of a picture of GraphiQL."""
     parser.addoption("--thorough", action="store_true", help="try two to five times the examples, where they are many")
     parser.addoption("--model-histories", type=int, help="histories of the subscription model")
     parser.addoption("--graphiql-picture", help="the browser's test keeps a picture of the page in this file")
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose how far to look, before the tests are imported."""
+    """Set the number of examples, before the tests are imported."""
     if config.getoption("thorough"):
         be_thorough()
     if config.getoption("fuzz"):
@@ -46,21 +46,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """A real PostgreSQL for the whole run, never the one that DATABASE_URL names."""
+    """Start a real PostgreSQL for the whole run, never the one that DATABASE_URL names."""
     with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
-    """A real Valkey for the whole run, never the one that REDIS_URL names."""
+    """Start a real Valkey for the whole run, never the one that REDIS_URL names."""
     with running_valkey(tmp_path_factory.mktemp("valkey")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 async def migrated_template(postgres_server: PostgresServer) -> str:
-    """The URL of a database with Fillwire's tables, migrated once and copied for each test."""
+    """Create a database with Fillwire's tables, migrated once and copied for each test, and return its URL."""
     from tests.support.migrated import migrate  # noqa: PLC0415  # Tests without a database need not wait for these imports.
 
     url = await postgres_server.create_database()
@@ -71,24 +71,24 @@ async def migrated_template(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 async def database_url(postgres_server: PostgresServer, migrated_template: str) -> AsyncIterator[str]:
-    """A fresh database with Fillwire's tables, deleted after the test."""
+    """Create a fresh database with Fillwire's tables, deleted after the test."""
     url = await postgres_server.create_database(template=migrated_template)
     yield url
     await postgres_server.drop_database(url)
 
 
 @pytest.fixture(scope="session")
-async def kept_database_url(postgres_server: PostgresServer, migrated_template: str) -> str:
-    """One migrated database for all tests that ask for `database`."""
+async def shared_database_url(postgres_server: PostgresServer, migrated_template: str) -> str:
+    """Create one migrated database for all tests that use `database`."""
     return await postgres_server.create_database(template=migrated_template)
 
 
 @pytest.fixture
-async def emptied_database_url(kept_database_url: str) -> str:
-    """The kept database, emptied: ten times quicker than a fresh one."""
+async def emptied_database_url(shared_database_url: str) -> str:
+    """Return the shared database, emptied: ten times faster than a fresh one."""
     from db.columns import metadata  # noqa: PLC0415  # As above.
 
-    connection = await asyncpg.connect(kept_database_url)
+    connection = await asyncpg.connect(shared_database_url)
     try:
         emptied = (table.name for table in metadata.sorted_tables if table.name != "installation")
         # As a replica, so that the trigger of the audit trail, which is append-only, does not fire.
@@ -96,12 +96,12 @@ async def emptied_database_url(kept_database_url: str) -> str:
         await connection.execute(f"TRUNCATE {', '.join(emptied)}")
     finally:
         await connection.close()
-    return kept_database_url
+    return shared_database_url
 
 
 @pytest.fixture
 async def database(emptied_database_url: str) -> AsyncIterator["Database"]:
-    """The emptied database, opened as a process would."""
+    """Open the emptied database as a process would."""
     from db.engine import open_database  # noqa: PLC0415  # As above.
 
     async with open_database(emptied_database_url, application_name="test") as database:
@@ -110,7 +110,7 @@ async def database(emptied_database_url: str) -> AsyncIterator["Database"]:
 
 @pytest.fixture
 async def redis_url(valkey_server: TestServer) -> str:
-    """An emptied Valkey."""
+    """Return the URL of an emptied Valkey."""
     async with Redis.from_url(valkey_server.url) as redis:
         await redis.flushall()
     return valkey_server.url
@@ -118,5 +118,5 @@ async def redis_url(valkey_server: TestServer) -> str:
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """The folder of the locked npm packages."""
+    """Return the folder of the locked npm packages."""
     return install_modules()

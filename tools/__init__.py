@@ -1,1 +1,1 @@
-"""Tools for those who change Fillwire; never packaged."""
+"""Tools for development of Fillwire; never packaged."""

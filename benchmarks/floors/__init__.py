@@ -1,1 +1,1 @@
-"""What the stages are compared with: the bare work under each, and how it is done without our means."""
+"""Floors of the stages: the bare work of each, and a plain implementation."""

@@ -1,4 +1,4 @@
-"""The floor of every request: Starlette alone, giving back the bytes of ANSWER whatever it is asked."""
+"""The floor of every request: Starlette alone, returning the bytes of ANSWER to any request."""
 
 import os
 
@@ -13,7 +13,7 @@ ANSWER = os.environ["ANSWER"].encode()
 
 
 async def answer(_request: Request) -> Response:
-    """The same bytes every time."""
+    """Return the same bytes every time."""
     return Response(ANSWER, media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""The floor of reading: the SQL alone, on as many connections as the API has, from a task for each client."""
+"""The floor of reading: only the SQL, on the same number of connections as the API, from a task for each client."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ STATEMENTS = {
 
 
 async def read(*, url: str, statement: str, arguments: list[list[str]], at_once: int, seconds: float) -> dict[str, Any]:
-    """Run the statement with the arguments in turn for so long; gives how often it ran in a second."""
+    """Run the statement with the arguments in turn for that long; return the executions per second."""
     given = itertools.cycle(arguments)
     async with asyncpg.create_pool(url, min_size=CONNECTIONS, max_size=CONNECTIONS) as pool:
         until = time.perf_counter() + seconds

@@ -1,6 +1,6 @@
-"""The rows that recording leaves behind, written bare: no rule, no check, no number to be found out, one connection.
+"""The rows of recording, written directly: no rules, no checks, no numbering, one connection.
 
-`write_in_batches` is the least that can be done for the same rows, `write_one_by_one` is what most people build.
+`write_in_batches` is the least work for the same rows, `write_one_by_one` is the usual implementation.
 """
 
 import time
@@ -38,7 +38,7 @@ class Rows:
     changes: Sequence[Row]
 
     def again(self, turn: int) -> "Rows":
-        """Other rows of the same kind: new ids, and the numbers behind those of the turns before."""
+        """Return other rows of the same kind: new ids, and the numbers after those of the previous turns."""
         ids = {row["id"]: uuid7() for row in self.executions}
         return Rows(
             executions=[{**row, "id": ids[row["id"]], "venue_execution_id": str(uuid7())} for row in self.executions],
@@ -55,7 +55,7 @@ class Rows:
 
 
 async def read_rows(url: str, *, last: int) -> Rows:
-    """The newest executions that our own recording has left in the database, and their changes."""
+    """Return the newest executions that the product has recorded in the database, and their changes."""
     connection = await asyncpg.connect(url)
     try:
         executions = await connection.fetch("SELECT * FROM executions ORDER BY id DESC LIMIT $1", last)
@@ -83,7 +83,7 @@ async def copy_orders(source: str, target: str) -> None:
 
 
 async def write_in_batches(url: str, rows: Rows) -> float:
-    """COPY of executions and changes and one UPDATE with arrays, a transaction for each 500; gives rows a second."""
+    """COPY executions and changes and UPDATE with arrays, a transaction for each 500; return rows per second."""
     connection = await asyncpg.connect(url)
     try:
         began = time.perf_counter()
@@ -101,7 +101,9 @@ async def write_in_batches(url: str, rows: Rows) -> float:
 
 
 async def write_one_by_one(url: str, rows: Rows) -> float:
-    """A transaction for each: the execution, the order, the account's next number, the change; gives rows a second."""
+    """Write in a transaction each: the execution, the order, the account's next number, the change; return rows per
+    second.
+    """
     connection = await asyncpg.connect(url)
     try:
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The floors of placing: the HTTP client that the worker uses and nothing around it; and aiohttp, the same way."""
+"""The floors of placing: the worker's HTTP client by itself, and aiohttp used likewise."""
 
 import asyncio
 import time
@@ -24,7 +24,9 @@ HEADERS = {
 
 
 async def post(*, url: str, bodies: list[str], at_once: int) -> dict[str, Any]:
-    """Post each of the bodies once, so many at a time, by the worker's client; `url` is the venue's, without a path."""
+    """Post each of the bodies once, that number in parallel, by the worker's client; `url` is the venue's, without
+    a path.
+    """
     settings = AlpacaSettings(url=url, stream_url="", key=KEY, secret=KEY, connections_max=at_once)
     async with open_transport(settings) as transport:
 
@@ -38,7 +40,7 @@ async def post(*, url: str, bodies: list[str], at_once: int) -> dict[str, Any]:
 
 
 async def post_by_aiohttp(*, url: str, bodies: list[str], at_once: int) -> dict[str, Any]:
-    """The same by aiohttp."""
+    """Post the same by aiohttp."""
     connector = aiohttp.TCPConnector(limit=at_once)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
 

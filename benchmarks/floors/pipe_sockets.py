@@ -1,4 +1,4 @@
-"""The second half of the pipe: what Redis brings goes as it is to the websocket that named its order."""
+"""The second half of the pipe: messages of Redis are sent unchanged to the websocket that named their order."""
 
 import orjson
 import uvloop

@@ -1,4 +1,4 @@
-"""Plain Strawberry as its documentation shows it, with its caches on and a resolver that stores nothing."""
+"""Plain Strawberry as in its documentation, with its caches on and a resolver that stores nothing."""
 
 import uuid
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ class TimeInForce(Enum):
 
 @strawberry.enum
 class OrderStatus(Enum):
-    """How it stands."""
+    """The order's status."""
 
     PENDING = "PENDING"
     FILLED = "FILLED"
@@ -49,7 +49,7 @@ class OrderStatus(Enum):
 
 @strawberry.input
 class PlaceOrderInput:
-    """What is asked for."""
+    """The requested order."""
 
     client_order_id: str
     isin: str
@@ -62,7 +62,7 @@ class PlaceOrderInput:
 
 @strawberry.type
 class Order:
-    """What comes of it."""
+    """The resulting order."""
 
     id: strawberry.ID
     client_order_id: str
@@ -75,7 +75,7 @@ class Order:
 
 @strawberry.type
 class PlaceOrderSuccess:
-    """The order that was taken."""
+    """The accepted order."""
 
     order: Order
     replayed: bool
@@ -107,8 +107,8 @@ class Mutation:
     """Placing, without storing."""
 
     @strawberry.mutation
-    async def place_order(self, input: PlaceOrderInput) -> PlaceOrderResult:  # noqa: A002  # The contract's word.
-        """An order that nobody keeps."""
+    async def place_order(self, input: PlaceOrderInput) -> PlaceOrderResult:  # noqa: A002  # The contract's name.
+        """Return an order that is not stored."""
         order = Order(
             id=strawberry.ID(f"ord_{uuid.uuid4().hex}"),
             client_order_id=input.client_order_id,

@@ -88,7 +88,7 @@ class Subscription:
 
 
 def update(event: dict[str, str]) -> OrderStreamUpdate:
-    """The event as GraphQL shows it."""
+    """Return the event as GraphQL renders it."""
     version, price = int(event["version"]), Decimal(event["price"])
     execution = Execution(
         quantity=Decimal(event["quantity"]), price=price, executed_at=datetime.fromisoformat(event["at"])
@@ -109,7 +109,7 @@ def update(event: dict[str, str]) -> OrderStreamUpdate:
 
 @asynccontextmanager
 async def hearing(_application: Starlette) -> AsyncIterator[None]:
-    """Hand what Redis brings to every queue."""
+    """Pass the messages of Redis to every queue."""
 
     async def hear() -> None:
         async with (

@@ -1,4 +1,4 @@
-"""Serves a floor's application with uvicorn's fastest parts, as the product is served, and nothing around it."""
+"""Serves a floor's application with uvicorn's fastest parts, like the product, without its other parts."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Our API with one transaction for each request instead of group commit: each on a connection of its own."""
+"""The product's API with one transaction for each request instead of group commit: each on its own connection."""
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,13 +10,13 @@ from runtime.processes.lifecycle import run_process
 
 
 class Ungrouped:
-    """Stands where `domain.services.batcher.Batcher` stands: what is submitted is stored at once, by itself."""
+    """Replaces `domain.services.batcher.Batcher`: each submitted item is stored immediately and separately."""
 
     def __init__(self, flush: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]], **_bounds: int) -> None:
         self._flush = flush
 
-    async def submit(self, item: Any) -> Any:  # noqa: ANN401  # What an order store submits is its own business.
-        """Store the item; its own result or error."""
+    async def submit(self, item: Any) -> Any:  # noqa: ANN401  # Any item of an order store.
+        """Store the item; return its result or raise its error."""
         (result,) = await self._flush([item])
         return result
 

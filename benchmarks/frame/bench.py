@@ -1,4 +1,4 @@
-"""One run of the benchmarks: how long to measure, the servers that all stages share, the turns of contenders."""
+"""One run of the benchmarks: durations, the servers that all stages share, the order of contenders."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -17,8 +17,9 @@ Contender = Callable[[], Awaitable[Sample]]
 
 @dataclass(slots=True, kw_only=True)
 class Bench:
-    """What a stage is given. `seconds` is how long one contender is measured in one round; `is_short` asks for the
-    smallest work that still shows the ratios, as CI runs it."""
+    """Arguments of a stage. `seconds` is how long one contender is measured in one round; `is_short` selects the
+    smallest work that still shows the ratios, as CI runs it.
+    """
 
     rounds: int
     seconds: float
@@ -30,7 +31,7 @@ class Bench:
     _template: str = ""
 
     async def fresh_database(self) -> str:
-        """The URL of an empty database with Fillwire's tables, on a PostgreSQL of this run with fsync on."""
+        """Return the URL of an empty database with Fillwire's tables, on a PostgreSQL of this run with fsync on."""
         postgres = await self.postgres()
         if not self._template:
             self._template = await postgres.create_database()
@@ -38,13 +39,13 @@ class Bench:
         return await postgres.create_database(template=self._template)
 
     async def postgres(self) -> PostgresServer:
-        """The run's PostgreSQL."""
+        """Return the run's PostgreSQL."""
         if self._postgres is None:
             self._postgres = self.stack.enter_context(running_postgres(self.folder / "postgres-server"))
         return self._postgres
 
     async def valkey(self) -> TestServer:
-        """The run's Valkey."""
+        """Return the run's Valkey."""
         if self._valkey is None:
             self._valkey = self.stack.enter_context(running_valkey(self.folder / "valkey-server"))
         return self._valkey
@@ -54,8 +55,9 @@ class Bench:
         return CpuMeter({**pids, "postgres": (await self.postgres()).server.pid()})
 
     async def take_turns(self, contenders: Mapping[str, Contender], *, warm_up: bool = True) -> Rounds:
-        """Let each contender work once to warm up, then once in each round, every other round from the last to the
-        first, so that what drifts meanwhile favours nobody."""
+        """Run each contender once to warm up, then once in each round, every other round in reverse order, so that
+        drift favours none.
+        """
         rounds, order = Rounds(), list(contenders)
         if warm_up:
             for name in order:
@@ -68,6 +70,6 @@ class Bench:
 
 @asynccontextmanager
 async def open_bench(*, rounds: int, seconds: float, is_short: bool, folder: Path) -> AsyncIterator[Bench]:
-    """A run whose servers end with the block."""
+    """Open a run whose servers end with the block."""
     async with AsyncExitStack() as stack:
         yield Bench(rounds=rounds, seconds=seconds, is_short=is_short, folder=folder, stack=stack)

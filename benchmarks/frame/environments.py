@@ -1,6 +1,6 @@
-"""Environments of their own for the peers: their packages never meet ours, and come from lock files alone.
+"""Separate environments for the peers: their packages are never mixed with ours, and come from lock files only.
 
-They are made once, in `.venv-bench-*` and in `node_modules`, and made again when their lock changes.
+They are created once, in `.venv-bench-*` and in `node_modules`, and recreated when their lock changes.
 """
 
 import asyncio
@@ -16,11 +16,13 @@ NPM_QUIET = ("--no-audit", "--no-fund", "--loglevel=error")
 
 
 class PeerMissingError(Exception):
-    """The peer's packages cannot be had here; it is left out."""
+    """The peer's packages are not available here; it is left out."""
 
 
 async def python_of(peer: Path) -> str:
-    """The Python of an environment with the packages of the peer's requirements.lock. Raises PeerMissingError."""
+    """Return the Python of an environment with the packages of the peer's requirements.lock. Raises
+    PeerMissingError.
+    """
     environment = ROOT / f".venv-bench-{peer.name.replace('_', '-')}"
     lock, python = peer / "requirements.lock", environment / "bin" / "python"
     if not _is_made_from(lock, environment):
@@ -33,7 +35,7 @@ async def python_of(peer: Path) -> str:
 
 
 async def node_of(peer: Path) -> str:
-    """The Node that finds the packages of the peer's package-lock.json. Raises PeerMissingError."""
+    """Return the Node that finds the packages of the peer's package-lock.json. Raises PeerMissingError."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         raise PeerMissingError("there is no Node here")

@@ -1,4 +1,4 @@
-"""The ratios that are kept in the repository, and whether those of a run are worse than them beyond the noise."""
+"""The ratios stored in the repository, and whether those of a run are worse than them beyond the noise."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,12 +35,12 @@ class Worse:
 
 
 def read(*, form: str) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-    """What is kept for that form of a run, by stage and ratio."""
+    """Return the stored ratios for that form of a run, by stage and ratio."""
     return _read_file().get(form, {})
 
 
 def keep(results: Mapping[str, StageResult], *, form: str) -> None:
-    """Keep the ratios of these stages in place of what was kept of them."""
+    """Store the ratios of these stages in place of their old ones."""
     kept = _read_file()
     for stage, result in results.items():
         kept.setdefault(form, {})[stage] = {
@@ -52,7 +52,7 @@ def keep(results: Mapping[str, StageResult], *, form: str) -> None:
 
 
 def compare(stage: str, result: StageResult, *, form: str) -> Iterator[Worse]:
-    """The stage's ratios that are worse than the kept ones by more than the noise of both runs."""
+    """Return the stage's ratios that are worse than the stored ones by more than the noise of both runs."""
     kept = read(form=form).get(stage, {})
     for ratio in result.ratios:
         if ratio.is_absolute and ratio.target is not None and not ratio.is_reached:

@@ -1,4 +1,4 @@
-"""The processes that put a load on, from the side of a stage: hand over an order, get what came back."""
+"""The stages' side of the load processes: send an order, receive its result."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ SHOWN_CHARACTERS = 800
 
 
 class LoadFailedError(Exception):
-    """Answers were wrong: what was measured is not what was meant."""
+    """Answers were wrong: the measurement is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Driver:
         return self.process.pid
 
     async def order(self, load: str, **options: Any) -> dict[str, Any]:
-        """Hand over one order, and wait for its answer. Raises LoadFailedError when the process ends instead."""
+        """Send one order, and wait for its answer. Raises LoadFailedError when the process ends instead."""
         asked, answered = self.process.stdin, self.process.stdout
         if asked is None or answered is None:
             raise LoadFailedError("the process that puts the load on has no pipes")
@@ -57,21 +57,21 @@ class Driver:
 
 @asynccontextmanager
 async def load_generator() -> AsyncIterator[Driver]:
-    """The process that asks and listens, until the block ends."""
+    """Run the process that sends requests and receives frames, until the block ends."""
     async with open_driver("benchmarks.load") as driver:
         yield driver
 
 
 @asynccontextmanager
 async def exchange_driver(*, port: int) -> AsyncIterator[Driver]:
-    """The simulated exchange on that port, which executes when it is told to."""
+    """Run the simulated exchange on that port, which executes on request."""
     async with open_driver("benchmarks.load.exchange", {"PORT": str(port)}) as driver:
         yield driver
 
 
 @asynccontextmanager
 async def open_driver(module: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Driver]:
-    """A module of ours that answers orders line by line."""
+    """Run a module of ours that answers orders line by line."""
     process = await asyncio.create_subprocess_exec(
         *launch_command([sys.executable, "-m", module], death_signal=signal.SIGKILL),
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Says on what a run was made, and how much of the machine each process took."""
+"""The machine of a run, and the share of it that each process used."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-import psutil  # type: ignore[import-untyped]  # It has no types of its own.
+import psutil  # type: ignore[import-untyped]  # It has no type hints.
 
 MICROSECONDS = 1e6
 PROCESS_CLOCK = 2
@@ -15,7 +15,7 @@ PROCESS_CLOCK = 2
 
 
 def describe_machine() -> Mapping[str, str | int]:
-    """What the figures depend on."""
+    """Return the properties of the machine that affect the figures."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
@@ -44,7 +44,7 @@ class CpuMeter:
 
 
 def memory_bytes(pid: int) -> int:
-    """What the process holds in memory."""
+    """Return the process's memory."""
     return int(psutil.Process(pid).memory_info().rss)
 
 

@@ -27,14 +27,14 @@ POLL_SECONDS = 0.05
 
 @asynccontextmanager
 async def open_clerk(database_url: str) -> AsyncIterator[Clerk]:
-    """Who works with the order store of that database directly."""
+    """Open a clerk of the order store of that database."""
     async with open_store(database_url) as database:
         yield Clerk(PostgresOrderStore(database, venue=AlpacaVenue.name, telemetry=RecordingTelemetry()))
 
 
 @asynccontextmanager
 async def open_store(database_url: str) -> AsyncIterator[Database]:
-    """The database, patient with a busy machine."""
+    """Open the database, with long time-outs for a busy machine."""
     async with open_database(
         database_url,
         application_name="bench",
@@ -47,7 +47,7 @@ async def open_store(database_url: str) -> AsyncIterator[Database]:
 async def accept_orders(
     database_url: str, count: int, *, accounts: Sequence[str], quantity: str = QUANTITY
 ) -> list[UUID]:
-    """Store so many orders, spread over the accounts: one for each in turn."""
+    """Store that number of orders, spread over the accounts: one for each in turn."""
     ids: list[UUID] = []
     owners = [accounts[number % len(accounts)] for number in range(count)]
     async with open_clerk(database_url) as clerk:
@@ -59,7 +59,7 @@ async def accept_orders(
 async def open_orders(
     database_url: str, exchange: Driver, ingest: Server, count: int, *, accounts: Sequence[str]
 ) -> list[UUID]:
-    """Store orders and let the exchange take them; gives their ids once ingest has recorded that."""
+    """Store orders and submit them to the exchange; return their ids once ingest has recorded that."""
     ids = await accept_orders(database_url, count, accounts=accounts)
     # The stream does not repeat earlier events, and a comparison would refuse these orders: their terms differ.
     await reaches(ingest, "stream_connected", 1, within_seconds=60)
@@ -86,7 +86,7 @@ async def reaches(
 
 
 async def metric(server: Server, name: str) -> float:
-    """The sum of a series of the process over its labels."""
+    """Return the sum of a series of the process over its labels."""
     url = f"http://127.0.0.1:{server.probes_port}/metrics"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         lines = (await response.text()).splitlines()
@@ -95,5 +95,5 @@ async def metric(server: Server, name: str) -> float:
 
 
 async def settle(seconds: float = 0.3) -> None:
-    """Let what a stage has caused come to rest before the next measurement."""
+    """Wait until the effects of a stage have ended before the next measurement."""
     await asyncio.sleep(seconds)

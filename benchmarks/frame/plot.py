@@ -16,7 +16,7 @@ SCALE_MAX = 3.0
 
 
 def draw(results: Mapping[str, StageResult]) -> str:
-    """The picture, as text."""
+    """Return the chart as text."""
     rows = [
         (f"{stage}: {ratio.name}", ratio)
         for stage, result in results.items()
@@ -54,7 +54,7 @@ def _row(name: str, ratio: Ratio, *, top: int) -> str:
 
 
 def _share(value: float, ratio: Ratio) -> float:
-    """How much of the target it is; more is better, whichever way the target looks."""
+    """Return the share of the target; more is better, for either direction of the target."""
     target = ratio.target or 1.0
     if not ratio.is_at_most:
         return value / target

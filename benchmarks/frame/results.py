@@ -1,4 +1,4 @@
-"""Figures and ratios: what a stage measured, round by round. The median counts, the spread tells how sure it is.
+"""Figures and ratios: the measurements of a stage, round by round. The median counts, the spread is its uncertainty.
 
 Absolute times mean little on a shared machine, so a ratio is taken within each round, of two figures that were measured
 right after each other, and only then the median of the rounds.
@@ -33,8 +33,9 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """A figure beside another one's. Without a `target` it is only told. One that is `absolute`, in milliseconds or
-    kilobytes, has nothing of its run beside it: only its target can be compared with it."""
+    """A figure compared with another one. Without a `target` it is only printed. One that is `absolute`, in
+    milliseconds or kilobytes, has no counterpart in its run: only its target can be compared with it.
+    """
 
     name: str
     samples: Sequence[float]
@@ -69,7 +70,7 @@ class StageResult:
     notes: list[str] = field(default_factory=list)
 
     def add(self, rounds: "Rounds") -> None:
-        """Take over every figure of the rounds."""
+        """Add every figure of the rounds."""
         self.figures.extend(rounds.figures())
 
     def compare(
@@ -82,8 +83,9 @@ class StageResult:
         at_least: float | None = None,
         at_most: float | None = None,
     ) -> None:
-        """Add the ratio of two contenders' figures of the same unit, each round by itself. A limit that did nothing
-        (a peer that collapses) counts as one."""
+        """Add the ratio of two contenders' figures of the same unit, for each round separately. A limit of zero (a
+        peer that collapses) counts as one.
+        """
         mine, theirs = (rounds.samples(contender, unit) for rounds, contender in (measured, limit))
         self.ratios.append(
             Ratio(
@@ -97,7 +99,7 @@ class StageResult:
 
 @dataclass(slots=True)
 class Rounds:
-    """The samples of some contenders that took turns."""
+    """The samples of some alternating contenders."""
 
     taken: dict[str, list[Sample]] = field(default_factory=dict)
 

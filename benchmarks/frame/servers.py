@@ -1,4 +1,4 @@
-"""Starts the processes that a stage measures: our own heads as `runtime` composes them, and the floors beside them."""
+"""Starts the processes that a stage measures: our own processes as `runtime` composes them, and the floors."""
 
 import secrets
 import sys
@@ -29,7 +29,7 @@ ISIN, SYMBOL = "US0378331005", "AAPL"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A process that answers at this address; `probes_port` is where it tells its health and its metrics."""
+    """A process that answers at this address; `probes_port` serves its health and its metrics."""
 
     process: RunningProcess
     port: int
@@ -75,7 +75,7 @@ class Gateway:
         }
 
     async def start(self, head: str, *, settings: Mapping[str, str] | None = None) -> Server:
-        """Start one of our processes; gives it when it serves."""
+        """Start one of our processes; return it when it serves."""
         if head == "exchange":
             port = self.exchange_port
             return await self.run(
@@ -109,7 +109,7 @@ class Gateway:
         program: str = sys.executable,
         directory: Path = ROOT,
     ) -> Server:
-        """Start a process of the benchmark's own, a Python's or another program's; it is told its `PORT`."""
+        """Run a process of the benchmark, in Python or another program; its port is in `PORT`."""
         port = free_port() if port is None else port
         probes_port = port if probes_port is None else probes_port
         process = await self.stack.enter_async_context(
@@ -128,7 +128,7 @@ class Gateway:
 async def open_gateway(
     bench: Bench, settings: Mapping[str, str] | None = None, *, redis_number: int = 0
 ) -> AsyncIterator[Gateway]:
-    """A gateway over a database of its own with one instrument. Nothing runs yet but PostgreSQL and Valkey.
+    """Open a gateway over a separate database with one instrument. Only PostgreSQL and Valkey run.
 
     Gateways that are open at the same time need different numbers of Valkey's sixteen databases.
     """
@@ -148,7 +148,7 @@ async def open_gateway(
 
 
 async def save_instrument(database_url: str) -> None:
-    """Make the one instrument known that everything here trades."""
+    """Save the one instrument that all benchmarks trade."""
     apple = Instrument(
         isin=ISIN,
         symbol=SYMBOL,
@@ -163,6 +163,6 @@ async def save_instrument(database_url: str) -> None:
 
 
 def token(account: str) -> str:
-    """A token for the account with every scope of a trader."""
+    """Return a token for the account with every scope of a trader."""
     claims = {"sub": account, "scope": ALL_SCOPES, "exp": int(time.time()) + TOKEN_SECONDS}
     return jwt.encode(claims, TOKEN_SECRET, algorithm="HS256")

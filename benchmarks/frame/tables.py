@@ -19,7 +19,7 @@ def show(name: str, result: StageResult) -> None:
 
 
 def number(value: float) -> str:
-    """A number with three significant digits or so."""
+    """Return a number with about three significant digits."""
     if abs(value) >= HUNDRED:
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.1f}" if abs(value) >= TEN else f"{value:.2f}"

@@ -1,1 +1,3 @@
-"""The load generator: a process of its own that asks and listens, so that it takes no time from what it measures."""
+"""The load generator: a separate process for requests and subscriptions, so that it takes no time from what it
+measures.
+"""

@@ -1,4 +1,4 @@
-"""The process that asks and listens."""
+"""The process for requests and subscriptions."""
 
 import gc
 

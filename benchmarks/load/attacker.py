@@ -1,6 +1,6 @@
-"""The process that attacks: each way for so many seconds, and then it tells how it was met.
+"""The attacking process: each attack for a number of seconds, with a report of the server's reactions.
 
-It speaks by raw bytes, and masks with nothing: what it spends on itself it could not spend on the server.
+It sends raw bytes, with a mask of zeros: its own processor time is taken from the server.
 """
 
 import asyncio
@@ -49,10 +49,10 @@ Answer = dict[str, Any]
 
 
 async def stall(*, port: int, token: str, order: str, seconds: float) -> Answer:
-    """Subscribe many times over, read nothing any more, and cause changes; tells after how long that was noticed."""
+    """Subscribe many times, stop reading, and cause changes; return the time until the server closed the connection."""
     ends = time.monotonic() + seconds
     narrow = socket.socket()
-    # Before it connects: a window that was offered once is not taken back.
+    # Before it connects: an announced window is not reduced later.
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW_BYTES)
     narrow.connect(("127.0.0.1", port))
     narrow.sendall(HANDSHAKE)
@@ -78,7 +78,7 @@ async def stall(*, port: int, token: str, order: str, seconds: float) -> Answer:
 
 
 async def crowd(*, port: int, tokens: list[str], count: int, seconds: float) -> Answer:
-    """Open so many sockets, introduce them where there are tokens, and hold whatever is left open."""
+    """Open that number of sockets, authenticate them where there are tokens, and hold those that stay open."""
     ends = time.monotonic() + seconds
     met: Counter[str] = Counter()
     opened: list[asyncio.StreamWriter] = []
@@ -112,7 +112,7 @@ async def crowd(*, port: int, tokens: list[str], count: int, seconds: float) -> 
 
 
 async def flood(*, port: int, token: str, seconds: float) -> Answer:
-    """Send messages as fast as the connection takes them, and come back as soon as it is closed."""
+    """Send messages as fast as the connection accepts them, and reconnect when it is closed."""
     met: Counter[str] = Counter()
     messages = frame(b'{"type":"ping"}') * FLOOD
     ends = time.monotonic() + seconds
@@ -127,26 +127,26 @@ async def flood(*, port: int, token: str, seconds: float) -> Answer:
 
 
 async def post_large(*, port: int, token: str, seconds: float) -> Answer:
-    """A document of 20 MB, again and again."""
+    """Post a document of 20 MB repeatedly."""
     body = orjson.dumps({"query": "{ viewer { accountId } } #" + "x" * LARGE_BYTES}).decode()
     request = post("/graphql", body, token=token).encode()
     return await _post(port, seconds, lambda _: request)
 
 
 async def post_aliases(*, port: int, token: str, seconds: float) -> Answer:
-    """A document with 5000 aliases, and each time another."""
+    """Post a document with 5000 aliases, different each time."""
     fields = " ".join(f"a{number}:viewer{{accountId}}" for number in range(ALIASES))
     return await _post(port, seconds, lambda number: _request(f"query Q{number} {{ {fields} }}", token))
 
 
 async def post_deep(*, port: int, token: str, seconds: float) -> Answer:
-    """A document 2000 levels deep, and each time another."""
+    """Post a document 2000 levels deep, different each time."""
     nested = "{a" * DEPTH + "}" * DEPTH
     return await _post(port, seconds, lambda number: _request(f"query Q{number} {nested}", token))
 
 
 async def ask_in_circles(*, port: int, token: str, query: str, connections: int, seconds: float) -> Answer:
-    """The same good request from many connections, each as soon as the one before is answered."""
+    """Send the same valid request from many connections, each when the previous one is answered."""
     met: Counter[str] = Counter()
     request = _request(query, token)
     ends = time.monotonic() + seconds
@@ -166,7 +166,7 @@ async def ask_in_circles(*, port: int, token: str, query: str, connections: int,
 
 
 async def ask_for_metrics(*, port: int, clients: int, seconds: float) -> Answer:
-    """Ask for the metrics, again as soon as they are there, over a new connection whenever the last one has ended."""
+    """Request the metrics continuously, over a new connection whenever the last one has ended."""
     met: Counter[str] = Counter()
     ends = time.monotonic() + seconds
 
@@ -205,7 +205,7 @@ async def _post(port: int, seconds: float, request: Callable[[int], bytes]) -> A
 
 
 async def _head(reader: asyncio.StreamReader, *, with_body: bool = False) -> str:
-    """The status of an answer, which is read to its end when that is wanted; what went wrong where there is none."""
+    """Return the status of an answer, which is read to its end on request; or the error without one."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             head = await reader.readuntil(HEAD_END)
@@ -233,17 +233,17 @@ async def _wait_for_close(reader: asyncio.StreamReader) -> int:
 
 
 def init(token: str) -> bytes:
-    """The frame of an introduction."""
+    """Return the frame of connection_init."""
     return frame(orjson.dumps({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}))
 
 
 def subscribe(key: str, query: str) -> bytes:
-    """The frame of a subscribe message."""
+    """Return the frame of a subscribe message."""
     return frame(orjson.dumps({"id": key, "type": "subscribe", "payload": {"query": query}}))
 
 
 def frame(payload: bytes) -> bytes:
-    """A text frame whose mask changes nothing."""
+    """Return a text frame with a mask of zeros."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < SHORT else bytes([0x80 | SHORT]) + struct.pack("!H", size)
     return bytes([0x80 | TEXT]) + length + bytes(4) + payload

@@ -1,6 +1,6 @@
-"""The simulated exchange, made to execute as fast or as steadily as a stage wants.
+"""The simulated exchange, controlled to execute as fast or as steadily as a stage needs.
 
-Everything but the trigger is the simulator's own: its book, its journal, its stream, its REST interface.
+Everything except the trigger is the simulator's own: its book, its journal, its stream, its REST interface.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class Driver:
     known: int = 0
 
     async def place(self, *, client_order_ids: list[str], quantity: str) -> dict[str, Any]:
-        """Accept limit orders with these ids; each tells that it works by the stream."""
+        """Accept limit orders with these ids; the stream reports each as new."""
         instrument = self.simulator.venue.instruments["AAPL"]
         for client_order_id in client_order_ids:
             terms = OrderTerms(
@@ -51,13 +51,13 @@ class Driver:
         return {"count": len(client_order_ids)}
 
     async def burst(self, *, count: int) -> dict[str, Any]:
-        """Make so many executions at once, before the first of them is sent; gives the moment after."""
+        """Create that number of executions together, before the first of them is sent; return the time after that."""
         for _ in range(count):
             self._execute()
         return {"at": time.perf_counter()}
 
     async def trickle(self, *, rate: float, seconds: float) -> dict[str, Any]:
-        """Make executions at a steady rate; gives the place of the first order, and when each was made."""
+        """Create executions at a steady rate; return the index of the first order, and the time of each."""
         first, moments = self.next_order % len(self.orders), list[float]()
         began = time.perf_counter()
         while (passed := time.perf_counter() - began) < seconds:
@@ -68,17 +68,17 @@ class Driver:
         return {"first": first, "moments": moments}
 
     async def be_slow(self, *, latency_ms: float) -> dict[str, Any]:
-        """Take that long for each placement from here on."""
+        """Set the latency of submissions from now on."""
         venue = self.simulator.venue
         venue.set_faults(venue.faults.changed({"latency_ms": latency_ms}), is_reseeded=False)
         return {}
 
     async def have(self, *, more: int, within_seconds: float) -> dict[str, Any]:
-        """Wait until so many more orders were placed than before; gives how many were."""
+        """Wait until that number of orders was placed since then; return the number."""
         before, book = self.known, self.simulator.venue.book
         with suppress(TimeoutError):
             async with asyncio.timeout(within_seconds):
-                while len(book) < before + more:  # noqa: ASYNC110  # The book of the simulator tells nobody.
+                while len(book) < before + more:  # noqa: ASYNC110  # The simulator's book has no events.
                     await asyncio.sleep(LOOK_SECONDS)
         return {"more": len(book) - before}
 

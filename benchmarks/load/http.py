@@ -1,6 +1,6 @@
-"""HTTP/1.1 on kept connections, as fast as one Python process asks: no task and no future for a request.
+"""HTTP/1.1 on reused connections, as fast as one Python process can send: no task and no future for a request.
 
-An answer counts when its status is 200 and it holds what was expected; any other is an error and is shown.
+An answer counts when its status is 200 and it contains the expected text; any other is an error and is reported.
 """
 
 import asyncio
@@ -24,8 +24,9 @@ SETTLE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpLoad:
-    """What to ask: these requests in turn, from so many connections, for so long. Without a `rate` each
-    connection asks again when it has its answer; with one, so many requests a second begin whatever comes back."""
+    """The load: these requests in turn, from that number of connections, for that long. Without a `rate` each
+    connection sends when it has its answer; with one, that number of requests begins each second.
+    """
 
     port: int
     requests: Sequence[str]
@@ -37,7 +38,7 @@ class HttpLoad:
 
 
 def post(path: str, body: str, *, token: str | None = None) -> str:
-    """The text of a POST request with a JSON body."""
+    """Return the bytes of a POST request with a JSON body."""
     authorization = f"authorization: Bearer {token}\r\n" if token else ""
     return (
         f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: */*\r\n{authorization}"
@@ -46,7 +47,7 @@ def post(path: str, body: str, *, token: str | None = None) -> str:
 
 
 async def ask(load: HttpLoad) -> dict[str, Any]:
-    """Put the load on; gives the rate and the latencies, the errors, and how many were sent with the warm-up."""
+    """Run the load; return the rate and the latencies, the errors, and the number of requests including the warm-up."""
     asking = _Asking(load=load, loop=asyncio.get_running_loop())
     connections = [await asking.connect() for _ in range(load.concurrency)]
     try:
@@ -92,7 +93,7 @@ class _Asking:
         await self._count()
 
     async def ask_at_rate(self, connections: "Sequence[_Connection]", rate: float) -> None:
-        """A request begins at its moment even when no connection is free: its wait counts."""
+        """Start a request at its scheduled time even when no connection is free: its wait counts."""
         idle, waiting = list(connections), list[float]()
         for connection in connections:
             connection.on_idle = lambda one: one.ask(waiting.pop(0)) if waiting else idle.append(one)
@@ -107,7 +108,7 @@ class _Asking:
             due += 1 / rate
             await asyncio.sleep(due - time.perf_counter())
             if idle:
-                # The one that was idle for longest, or the server would cut the others for saying nothing.
+                # The one that was idle for longest, or the server would close the others as idle.
                 idle.pop(0).ask(due)
             else:
                 waiting.append(due)
@@ -192,7 +193,7 @@ class _Connection(asyncio.Protocol):
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value below which that share of the ordered values lies; 0 of none."""
+    """Return the value below which that share of the ordered values is; 0 of none."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 

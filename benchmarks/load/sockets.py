@@ -36,8 +36,9 @@ class Sockets:
     failure: str = ""
 
     async def listen(self, *, port: int, says: list[list[str]], count: int, opening: int) -> dict[str, Any]:
-        """Open so many more sockets. Each says the next of the lists of messages, and is open once it has heard the
-        `opening` frames."""
+        """Open that number of additional sockets. Each sends the next of the lists of messages, and is open once it
+        has received the `opening` frames.
+        """
         new = [_Listener(self, port=port, opening=opening) for _ in range(count)]
         for listener, messages in zip(new, itertools.cycle(says), strict=False):
             listener.messages = messages
@@ -59,8 +60,9 @@ class Sockets:
         return {}
 
     async def hear(self, *, wanted: int, within_seconds: float) -> dict[str, Any]:
-        """Wait until all sockets together have heard so many frames since the last reset; gives when each socket heard
-        each of its own, by the machine's steady clock."""
+        """Wait until all sockets together have received that number of frames since the last reset; return when
+        each socket received each of its own, by the machine's monotonic clock.
+        """
         self.wanted = wanted
         self.enough.clear()
         self._look()
@@ -148,7 +150,7 @@ class _Listener(asyncio.Protocol):
 
     def _next_frame(self) -> tuple[int, bytes] | None:
         received = self._received
-        if len(received) < 2:  # noqa: PLR2004  # RFC 6455, 5.2: two bytes tell the kind and the length.
+        if len(received) < 2:  # noqa: PLR2004  # RFC 6455, 5.2: two bytes contain the kind and the length.
             return None
         length, start = received[1], 2
         if length == LENGTH_16:

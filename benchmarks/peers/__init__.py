@@ -1,1 +1,1 @@
-"""What people would build instead, each with its own locked packages in an environment of its own."""
+"""Alternative implementations, each with its own locked packages in a separate environment."""

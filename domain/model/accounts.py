@@ -1,7 +1,7 @@
-"""The ids of accounts: what may be one, and which ones somebody may see.
+"""The ids of accounts: their form, and which ones a reader may see.
 
-The form is what every table can hold, and no setting widens it. The rule of an installation (`ACCOUNT_PATTERN`) is
-narrower: it says under which ids something new may begin.
+The form is what every table can store, and no setting widens it. The rule of an installation (`ACCOUNT_PATTERN`) is
+narrower: it defines under which ids orders, halts and limits may be created.
 """
 
 import re
@@ -20,10 +20,10 @@ VisibleAccounts = tuple[str, ...] | None
 
 @frozen
 class AccountRule:
-    """What the ids of an installation's accounts look like: a regular expression for the whole id.
+    """The rule of an installation's account ids: a regular expression for the whole id.
 
-    Raises ValueError for a pattern that is not one. Only ids that a signed token names, or an operator, are matched
-    with it, and none of more than ACCOUNT_ID_MAX_CHARACTERS: that bounds what a slow pattern can cost.
+    Raises ValueError for a pattern that is not one. Only ids from a signed token or from an operator are matched with
+    it, and none of more than ACCOUNT_ID_MAX_CHARACTERS: that bounds what a slow pattern can cost.
     """
 
     pattern: str = ACCOUNT_PATTERN
@@ -48,5 +48,5 @@ def is_account_id(text: str) -> bool:
 
 
 def is_visible(account_id: str, to: VisibleAccounts) -> bool:
-    """Return whether the account is among those that somebody sees."""
+    """Return whether the account is among the readable ones."""
     return to is None or account_id in to

@@ -9,7 +9,7 @@ from domain.model.values import Reason, ReasonSource, storable_reason
 
 
 def with_phase(facts: Facts, phase: SubmissionPhase, reason: Reason) -> Facts:
-    """Return the facts after our own attempts came to this phase, with the first reason that was given for it."""
+    """Return the facts after our own attempts reached this phase, with the first reason given for it."""
     return replace(_with_phase_reason(facts, phase, reason), phase=max(facts.phase, phase))
 
 

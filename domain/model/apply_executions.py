@@ -26,10 +26,10 @@ from domain.model.venue_chain import facts_of, filled_of, key_of, with_facts_of,
 
 @frozen
 class Step:
-    """The facts after one step of a report, of which each can be a change of its own.
+    """The facts after one step of a report, each possibly a separate change.
 
-    With `lists_booking` it is one even if nothing that people see differs: the execution has the venue's id now, and
-    nobody else may overwrite that.
+    With `lists_booking` it is a change even without a visible difference: the execution has the venue's id now, and a
+    concurrent writer must not overwrite that.
     """
 
     kind: ChangeKind
@@ -42,7 +42,7 @@ class Step:
 class ReportedExecutions:
     """The executions of one order while reports are applied. `new_id` names new ones, received at `now`.
 
-    `touched` are the new and changed ones, `contradicted` the ids of which a report says something else than is known.
+    `touched` are the new and changed ones, `contradicted` the ids for which a report contradicts the known content.
     """
 
     index: ExecutionIndex
@@ -55,7 +55,7 @@ class ReportedExecutions:
     _missed_up_to: dict[str | None, Decimal] = field(default_factory=dict)
 
     def filled(self, facts: Facts, report: OrderFilled) -> Sequence[Step]:
-        """Return the steps of a fill: none for one that is known, or that is known under another id."""
+        """Return the steps of a fill: none for a known one, also one known under another id."""
         known = self.index.get(report.venue_execution_id)
         if known is not None and known.filled is not None:
             if _contradicts(report, known):
@@ -77,7 +77,7 @@ class ReportedExecutions:
         return self._steps(facts, revisions, kind=ChangeKind.FILL, booking=booking)
 
     def amended(self, facts: Facts, report: ExecutionCorrected | ExecutionBusted) -> Sequence[Step]:
-        """Return the steps of a bust or correction: what it changes first, then fills that turn out to be others."""
+        """Return the steps of a bust or correction: its own effect first, then fills that turn out to be others."""
         key = key_of(facts, report.venue_order_id)
         facts = self.counted_since(_with_count(facts, key, report.count), key)
         name = self.index.amended_id(report.venue_execution_id)
@@ -108,16 +108,16 @@ class ReportedExecutions:
         return (Step(kind=ChangeKind.CORRECTED, facts=facts),)
 
     def counted_since(self, facts: Facts, key: str | None) -> Facts:
-        """Return the facts with what the venue counted at the newest known fill, if that is newer than its last count.
+        """Return the facts with the venue's count at the newest known fill, if that is newer than its last count.
 
-        Both are of one venue order. It may go on to fill after an amendment, and a fill states its total, too.
+        Both are of one venue order. It may continue to fill after an amendment, and a fill has its total, too.
         """
         if facts_of(facts, key).count is None:
             return facts
         return _with_count(facts, key, self.index.newest_total(key))
 
     def anomalies(self, order: Order) -> Sequence[Anomaly]:
-        """Return what looks wrong after all reports: a batch may contain the later of two fills first."""
+        """Return the anomalies after all reports: a batch may contain the later of two fills first."""
         found = list(self._anomalies)
         filled, count = order.facts.filled_quantity, order.whole.count
         if count is not None and count.quantity < filled:
@@ -211,7 +211,7 @@ def _joined(revisions: Iterable[Revision]) -> Sequence[Revision]:
 
 
 def _contradicts(report: OrderFilled, known: Execution) -> bool:
-    """Return whether a fill has a known id and other content. The venue may list it as it was corrected."""
+    """Return whether a fill has a known id and other content. The venue may list it in its corrected form."""
     if known.correction is not None and report.trade == known.correction.trade:
         return False
     totals = {report.cumulative_quantity, known.cumulative_quantity} - {None}
@@ -219,7 +219,7 @@ def _contradicts(report: OrderFilled, known: Execution) -> bool:
 
 
 def _kind(revision: Revision, kind: ChangeKind) -> ChangeKind:
-    """Return the kind of the change: a fill that counts from now on is one, and what takes quantity away is none."""
+    """Return the kind of the change: a fill that counts from now on is a FILL, a smaller quantity is CORRECTED."""
     if kind is ChangeKind.RESOLVED:
         return kind
     if revision.before is not None and revision.before.repeats is not None:

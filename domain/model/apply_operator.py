@@ -1,7 +1,8 @@
-"""What the reports of operators do to an order. Nothing else of theirs changes facts.
+"""The effects of operators' reports on an order. No other action of operators changes facts.
 
-What an operator states outranks that we know nothing, and never what the venue says later: a booked execution yields to
-the venue's own (`ExecutionIndex.booking_of`), and an end to whatever the venue shows of the order afterwards.
+An operator's statement outranks missing knowledge, and never a later report of the venue: a booked execution is
+replaced by the venue's own (`ExecutionIndex.booking_of`), and an end is overruled by any later report of the venue on
+the order.
 """
 
 from dataclasses import replace
@@ -39,7 +40,7 @@ def facts_of_operator(facts: Facts, report: OrderAdopted | OperatorEnded) -> Fac
 
 
 def execution_of_operator(report: ExecutionBooked | OperatorBusted, executions: ExecutionIndex) -> Execution | None:
-    """Return the execution after the report; None when it concerns none, or changes nothing."""
+    """Return the execution after the report; None when it is about none, or changes nothing."""
     if isinstance(report, OperatorBusted):
         known = executions.counted(report.venue_execution_id)
         if known is None or known.is_busted:
@@ -61,7 +62,7 @@ def execution_of_operator(report: ExecutionBooked | OperatorBusted, executions: 
 
 
 def is_overruled(before: Facts, after: Facts, report: Report) -> bool:
-    """Return whether the report is the venue's word on an order that an operator has ended before it."""
+    """Return whether the report is the venue's, on an order that an operator has ended before it."""
     end = before.operator_end_in_force
     if end is None:
         return False

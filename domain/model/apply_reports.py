@@ -1,7 +1,7 @@
 """Application of reports to an order: each report adds its facts, and each visible effect becomes a change.
 
-A report that adds nothing is a repeat and changes nothing. A fact without a visible effect (a rank that rises after a
-fill) is added without a new version.
+A report that adds nothing is a repeat and changes nothing. A fact without a visible effect (a rank that increases after
+a fill) is added without a new version.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,7 +64,7 @@ OtherReport = (
 class Applied:
     """An order after some reports: its changes in order, the new and changed executions, and anomalies.
 
-    `contradicted` are the ids of executions of which a report says something else than is known.
+    `contradicted` are the ids of executions for which a report contradicts the known content.
     """
 
     order: Order
@@ -84,9 +84,9 @@ def apply_reports(
 ) -> Applied:
     """Apply the reports, in their order, to one order.
 
-    `known` must hold every stored execution of the order that a report could repeat (by the venue's execution id or by
-    cumulative quantity), every one that was amended or has another id, and all when a report amends one. `now` becomes
-    the time of the changes; `new_id` names new executions.
+    `known` must contain every stored execution of the order that a report could repeat (by the venue's execution id or
+    by cumulative quantity), every one that was amended or has another id, and all when a report amends one. `now`
+    becomes the time of the changes; `new_id` names new executions.
     """
     executions = ReportedExecutions(index=ExecutionIndex(known), now=now, new_id=new_id)
     application = _Application(order=order, now=now, executions=executions)
@@ -134,7 +134,9 @@ class _Application:
         self.changes.append(Change(kind=kind, order=after, execution=step.execution))
 
     def _revived(self, before: Order, *, after: Facts) -> Order:
-        """Return the order as live again, with its change, if it was final only because the venue had not shown it."""
+        """Return the order as live again, with its change, if it was final only because the venue had not reported
+        it.
+        """
         facts = replace(
             before.facts,
             rank=max(before.facts.rank, VenueRank.ACCEPTED),
@@ -209,8 +211,8 @@ class _Application:
     def _ended(self, facts: Facts, report: OrderEnded) -> Facts:
         if facts.ends and report.end not in facts.ends:
             self.anomalies.append(Anomaly.SEVERAL_ENDS)
-        # Two reports of one end may have different reasons; the larger one wins, so that their order is irrelevant.
-        # By the sources' names the venue's reason is larger than ours, so its end is never taken for ours.
+        # Two reports of one end may have different reasons; the larger one wins, so that their order is irrelevant. By
+        # the sources' names the venue's reason is larger than ours, so ours never replaces its end.
         stated = storable_reason(report.reason)
         reason = max(facts.end_reasons.get(report.end, stated), stated)
         facts = self._with_venue_order_id(facts, report.venue_order_id)
@@ -234,7 +236,7 @@ class _Application:
 
 
 def _has_been_shown(before: Facts, after: Facts) -> bool:
-    """Return whether the venue shows an order that it had not shown, or that an operator had ended."""
+    """Return whether the venue reports an order that it had not reported, or that an operator had ended."""
     if before.rank is VenueRank.NONE and after.rank > VenueRank.NONE:
         return True
     return before.operator_end_in_force is not None and after.operator_end_in_force is None
@@ -249,7 +251,7 @@ def _visible(order: Order) -> tuple[object, ...]:
         facts.notional,
         facts.venue_order_id,
         facts.restatement,
-        # A request that was too late is refused after the order is over: nobody waits for that any more.
+        # A request that was too late is refused after the order has ended: it has no further effect.
         None if status.is_final else (facts.cancel.requested, facts.cancel.refused),
     )
 

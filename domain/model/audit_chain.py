@@ -50,7 +50,7 @@ class ChangeRecord(NamedTuple):
 
 
 class ChainHead(NamedTuple):
-    """How far a chain has come: the sequence of its last link, 0 before the first, and the hash behind it."""
+    """The position of a chain: the sequence of its last link, 0 before the first, and the hash after it."""
 
     sequence: int
     hash: str
@@ -119,12 +119,12 @@ def restatement_text(restatement: Restatement) -> str:
 
 
 def action_hash(previous_hash: str, action: OperatorAction) -> str:
-    """Return the hash behind the action."""
+    """Return the hash after the action."""
     return link_hash(ACTIONS_TAG, previous_hash, action_texts(action))
 
 
 def change_hash(previous_hash: str, change: ChangeRecord) -> str:
-    """Return the hash behind the change."""
+    """Return the hash after the change."""
     return link_hash(CHANGES_TAG, previous_hash, change_texts(change))
 
 

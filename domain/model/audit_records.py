@@ -16,12 +16,12 @@ Chain = str | None
 
 
 def start_record(chain: Chain, head: ChainHead) -> Record:
-    """Return the record that opens a chain: the link behind which the records that follow begin."""
+    """Return the record that opens a chain: the link after which the following records begin."""
     return {"type": "start", "account": chain, "sequence": head.sequence, "hash": head.hash}
 
 
 def head_record(chain: Chain, head: ChainHead) -> Record:
-    """Return the record of a chain's head: what is to be kept on another machine."""
+    """Return the record of a chain's head, to be stored on another machine."""
     return {"type": "head", "account": chain, "sequence": head.sequence, "hash": head.hash}
 
 
@@ -42,7 +42,7 @@ def action_record(action: OperatorAction) -> Record:
 
 
 def end_record(chain: Chain, *, position: int, unexpected: int | None) -> Record:
-    """Return the record that closes a chain: up to which sequence it must go, and a row that is outside of it."""
+    """Return the record that closes a chain: the sequence at which it must end, and a row beyond it."""
     return {"type": "end", "account": chain, "position": position, "unexpected": unexpected}
 
 

@@ -1,4 +1,4 @@
-"""Verification of the audit trail: a stream of records in, what is wrong with it out. Pure, and of bounded memory.
+"""Verification of the audit trail: reads a stream of records, yields findings. Pure, with bounded memory.
 
 The records are those of an export (see `domain.model.audit_records`), so that a database and a file are verified by the
 same rules.
@@ -24,7 +24,7 @@ from domain.model.audit_records import Chain, Record
 class FindingKind(StrEnum):
     """What can be wrong."""
 
-    ALTERED = "altered"  # the rows do not give the hash that was stored behind them
+    ALTERED = "altered"  # the stored hash does not match the rows
     MISSING = "missing"  # rows in the middle are gone
     TRUNCATED = "truncated"  # rows at the end are gone
     REWRITTEN = "rewritten"  # the chain is sound, and not the one whose head was exported
@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(slots=True)
 class TrailVerifier:
-    """Verifies records in their order. `exported` are heads that were kept elsewhere, by chain."""
+    """Verifies records in their order. `exported` are heads stored elsewhere, by chain."""
 
     exported: Mapping[Chain, Sequence[ChainHead]] = field(default_factory=dict)
     chains: int = 0
@@ -80,7 +80,7 @@ class TrailVerifier:
             raise ValueError(f"unknown type of a record: {kind!r}")
 
     def finish(self) -> Iterator[Finding]:
-        """Yield the chains of which a head was exported, and nothing is there any more. Call it last."""
+        """Yield the chains with an exported head that no longer exist. Call it last."""
         if self._current is not None:
             yield from self._current.truncated(self._current.last + 1)
         for chain, heads in self.exported.items():
@@ -120,16 +120,16 @@ class _ChainVerifier:
     _is_rewritten: bool = False
 
     def __post_init__(self) -> None:
-        """Begin behind the start: everything up to it counts as checked."""
+        """Begin after the start: everything up to it counts as checked."""
         self._checked = self._agreed = self.last
 
     def expect(self, head: ChainHead) -> None:
-        """Remember a stored hash until its link comes."""
+        """Remember a stored hash until its link arrives."""
         if head.sequence > self.last:
             self._expected.setdefault(head.sequence, set()).add(head.hash)
 
     def compare_exported(self, heads: Sequence[ChainHead]) -> Iterator[Finding]:
-        """Remember the exported heads; yield a finding when the start is another one than was exported."""
+        """Remember the exported heads; yield a finding when the start differs from the exported one."""
         for head in heads:
             if head.sequence > self.last:
                 self._exported.setdefault(head.sequence, set()).add(head.hash)
@@ -137,7 +137,7 @@ class _ChainVerifier:
                 yield self._rewritten(head.sequence)
 
     def add(self, record: Record) -> Iterator[Finding]:
-        """Take the next link."""
+        """Add the next link."""
         sequence = int(str(record["sequence"]))
         if sequence <= self.last:
             yield self._finding(FindingKind.UNEXPECTED, sequence, sequence)
@@ -179,7 +179,7 @@ class _ChainVerifier:
         if self.hash is not None and stored != {self.hash}:
             yield self._finding(FindingKind.ALTERED, self._checked + 1, self.last)
         if self.hash not in stored:
-            # Go on from what was stored: so each part is judged by itself, and the altered one is named.
+            # Continue from the stored hash: so each part is verified separately, and the altered one is named.
             self.hash = min(stored)
         self._checked = self.last
 
@@ -196,7 +196,7 @@ class _ChainVerifier:
             yield self._rewritten(self.last)
 
     def _rewritten(self, sequence: int) -> Finding:
-        # The heads behind it differ as well: one finding says so.
+        # Later heads differ as well: one finding is enough.
         self._is_rewritten = True
         return self._finding(FindingKind.REWRITTEN, min(self._agreed + 1, sequence), sequence)
 

@@ -8,7 +8,7 @@ from domain.model.frozen import frozen
 
 @frozen
 class CancelRequests:
-    """Cancel requests by number: how many were asked for, sent, and up to which one the venue refused."""
+    """Cancel requests by number: how many were requested and sent, and the last one that the venue refused."""
 
     requested: int = 0
     sent: int = 0
@@ -17,12 +17,12 @@ class CancelRequests:
 
     @property
     def is_open(self) -> bool:
-        """Whether a request was asked for that the venue has not refused."""
+        """Return whether a request was made that the venue has not refused."""
         return self.requested > self.refused
 
     @property
     def is_unsent(self) -> bool:
-        """Whether the newest request still has to be brought to the venue."""
+        """Return whether the newest request still has to be sent to the venue."""
         return self.is_open and self.sent < self.requested
 
     def with_request(self) -> "CancelRequests":

@@ -1,7 +1,7 @@
-"""A change: one step of one order, with the order as it stood right after it.
+"""A change: one step of one order, with the order right after it.
 
-Changes are what the history keeps, what is published, and what a subscriber sees: each one exactly once, in the order
-of the account's sequence.
+Changes are stored in the history, published, and sent to subscribers: each one exactly once, in the order of the
+account's sequence.
 """
 
 from collections.abc import Collection, Sequence
@@ -39,7 +39,7 @@ class ChangeKind(StrEnum):
 
 
 class Anomaly(StrEnum):
-    """What should not happen and did. It never stops an order; it is counted, logged, and looked at by people."""
+    """An unexpected report. It never stops an order; it is counted, logged, and checked by people."""
 
     OVERFILL = "OVERFILL"
     MISSED_FILL = "MISSED_FILL"
@@ -53,7 +53,7 @@ class Anomaly(StrEnum):
 
 @frozen
 class PlacementState:
-    """How placing goes, for people to see. It is bookkeeping: it changes without a new version of the order."""
+    """The state of placing, for people. It is bookkeeping: it changes without a new version of the order."""
 
     attempts: int = 0
     last_attempt_at: datetime | None = None
@@ -63,10 +63,10 @@ class PlacementState:
 
 @frozen
 class OrderSnapshot:
-    """An order as people see it at one version: what is stored in a history row, published, and shown.
+    """An order as shown to people at one version: the content of a history row, a message and an answer.
 
-    `terms` are those that were asked for; `current_terms` are shown. `venue_filled_quantity` is what the venue counted
-    as filled when the order ended or was amended last.
+    `terms` are the original ones; `current_terms` are shown. `venue_filled_quantity` is the venue's count when the
+    order ended or was amended last.
     """
 
     id: UUID
@@ -86,18 +86,20 @@ class OrderSnapshot:
 
     @property
     def current_terms(self) -> Terms:
-        """The terms as they were at this version: as asked for, unless the venue had restated them."""
+        """Return the terms at this version: the original ones, unless the venue had restated them."""
         return self.terms if self.restatement is None else self.restatement.applied_to(self.terms)
 
     @property
     def lacks_fills(self) -> bool:
-        """Whether the order is final and the venue counts more as filled than is recorded: it is being looked for."""
+        """Return whether the order is final and the venue counts more as filled than is recorded: the fill is being
+        looked up.
+        """
         counted = self.venue_filled_quantity
         return counted is not None and self.status.is_final and counted > self.filled_quantity
 
     @property
     def is_settled(self) -> bool:
-        """Whether the order is final and nothing is known to be missing."""
+        """Return whether the order is final and nothing is known to be missing."""
         return self.status.is_final and not self.lacks_fills
 
     @property
@@ -114,9 +116,9 @@ class OrderSnapshot:
 
 @frozen
 class VenueOrderView:
-    """A venue order behind one of ours, as people see it. `venue_order_id` is None until the venue shows it.
+    """A venue order of one of ours, as shown to people. `venue_order_id` is None until the venue reports it.
 
-    `venue_status` is the venue's word for how it ended, and None while it is not known to be over.
+    `venue_status` is the venue's status of its end, and None while it is not known to have ended.
     """
 
     venue_order_id: str | None
@@ -138,7 +140,7 @@ class Change:
 
 @frozen
 class ExecutionView:
-    """An execution as people see it in a change: what it counted for at that moment."""
+    """An execution as shown in a change: its value at that time."""
 
     id: UUID
     quantity: Decimal
@@ -149,7 +151,7 @@ class ExecutionView:
 
 @frozen
 class RecordedChange:
-    """A committed change: its place in the account's gapless sequence, and the order as it stood."""
+    """A committed change: its position in the account's gapless sequence, and the order after it."""
 
     sequence: int
     kind: ChangeKind
@@ -159,7 +161,7 @@ class RecordedChange:
 
 
 def snapshot(order: Order, *, placement: PlacementState) -> OrderSnapshot:
-    """The order as people see it, from its facts."""
+    """Return the order as shown to people, from its facts."""
     status, facts = order.status, order.whole
     return OrderSnapshot(
         id=order.id,
@@ -180,7 +182,7 @@ def snapshot(order: Order, *, placement: PlacementState) -> OrderSnapshot:
 
 
 def venue_orders_of(order: Order) -> Sequence[VenueOrderView]:
-    """The venue orders behind the order: the first one, and those that replaced it, as they came."""
+    """Return the venue orders of the order: the first one, and its replacements, in their order."""
     facts = order.facts
     successors = sorted(facts.successors.items(), key=lambda item: (item[1].linked_at, item[0]))
     first = VenueOrderView(
@@ -195,7 +197,7 @@ def venue_orders_of(order: Order) -> Sequence[VenueOrderView]:
         *(
             VenueOrderView(
                 venue_order_id=name,
-                # Empty until the venue has shown it: ours is the first one's.
+                # Empty until the venue has reported it: our id is the first one's.
                 venue_client_order_id=one.venue_client_order_id or "",
                 filled_quantity=one.facts.filled_quantity,
                 venue_status=_venue_status(one.facts.ends) or (None if one.completed is None else "filled"),
@@ -212,14 +214,14 @@ def _venue_status(ends: Collection[End]) -> str | None:
 
 
 def _replaced_at(facts: Facts, name: str | None) -> datetime | None:
-    """When the venue order was replaced; None when it is not known to be over by that."""
+    """Return when the venue order was replaced; None when it is not known to have ended by that."""
     own = facts.successors[name].facts if name in facts.successors and name is not None else facts
     times = [one.linked_at for one in facts.successors.values() if one.replaces == name and not one.is_refused]
     return min(times, default=None) if End.REPLACED in own.ends else None
 
 
 def view(execution: Execution) -> ExecutionView:
-    """The execution as people see it."""
+    """Return the execution as shown to people."""
     return ExecutionView(
         id=execution.id,
         quantity=execution.trade.quantity,

@@ -1,29 +1,29 @@
 """Every error of the domain, split by what the caller can do.
 
 FillwireError
-├── ClientInputError               the client sent what cannot be taken; nothing was stored
+├── ClientInputError               the client's input is invalid; nothing was stored
 │   ├── InvalidInputError           fields that break a rule, each with its path and code
 │   │   └── InvalidOrderError       those of an order
-│   ├── ClientOrderIdConflictError  the id is taken by an order with other content
-│   ├── ClientRequestIdConflictError  the id is taken by a request with other content
+│   ├── ClientOrderIdConflictError  the id is used by an order with other content
+│   ├── ClientRequestIdConflictError  the id is used by a request with other content
 │   ├── OrderDeniedError            a limit of ours: denied by us, before it was stored
 │   ├── OrderNotFoundError          no such order in this account
 │   ├── NotCancelableError          the order is already final
 │   ├── InvalidLimitsError            values that cannot be limits, each with its field
-│   ├── InvalidAccountError         nothing can begin under this id of an account
+│   ├── InvalidAccountError         the account rule refuses this id
 │   └── NotHaltedError              trading is not halted there: there is nothing to resume
 ├── TransientError                   the same call may succeed later
 │   ├── UnavailableError            the database cannot be reached; nothing was stored
 │   ├── VersionConflictError             a concurrent writer changed the row: read again, decide again
 │   ├── LimitsChangedError            the limits were changed since an order was checked: read again, check again
-│   └── VenueUnreachableError       the venue gave no usable answer to a question
-│       ├── VenueBusyError          because there were too many: ask again when it says so
-│       │   └── RequestHeldBackError  the shared rate limit left nothing: no request was made
+│   └── VenueUnreachableError       the venue returned no usable answer to a look-up
+│       ├── VenueBusyError          too many requests: retry when it allows it
+│       │   └── RequestHeldBackError  the shared rate limit left no request: none was made
 │       ├── VenueNotConnectedError  there was no connection: no request was made
 │       └── VenueUnauthorizedError         because of our key: people must fix it
 ├── LeadershipLostError             another process follows the venue's stream now: write nothing more, stand by
-├── ExecutionIdTakenError           the venue gave one execution id to two orders: set the report aside, tell people
-└── HistoryGoneError                the changes asked for are no longer kept: take a snapshot
+├── ExecutionIdTakenError           the venue used one execution id for two orders: store a dead letter, log an alert
+└── HistoryGoneError                the requested changes are no longer stored: read a snapshot
 """
 
 import json
@@ -63,7 +63,7 @@ class InputIssue:
 
 
 class UnavailableReason(StrEnum):
-    """Why the database takes nothing, in words that tell nothing of where it is. Metrics and /readyz show them."""
+    """The reason why the database stores nothing, in words without its address. Used by metrics and /readyz."""
 
     UNREACHABLE = "unreachable"
     REFUSED = "refused"
@@ -82,7 +82,7 @@ class FillwireError(Exception):
 
 
 class ClientInputError(FillwireError):
-    """The client sent what cannot be taken; nothing was stored."""
+    """The client's input is invalid; nothing was stored."""
 
 
 class TransientError(FillwireError):
@@ -102,7 +102,7 @@ class InvalidOrderError(InvalidInputError):
 
 
 class ClientOrderIdConflictError(ClientInputError):
-    """The client order id is taken by an order with other content."""
+    """The client order id is used by an order with other content."""
 
     def __init__(self, existing: "OrderSnapshot") -> None:
         self.existing = existing
@@ -113,7 +113,7 @@ class ClientOrderIdConflictError(ClientInputError):
 
 
 class ClientRequestIdConflictError(ClientInputError):
-    """The client request id is taken by a request with other content."""
+    """The client request id is used by a request with other content."""
 
     def __init__(self, client_request_id: str) -> None:
         super().__init__(
@@ -136,12 +136,12 @@ class OrderDeniedError(ClientInputError):
 
     @classmethod
     def by(cls, denial: "Denial") -> Self:
-        """The error that a limit gives."""
+        """Return the error that a limit gives."""
         return cls(code=denial.code, message=denial.message, path=denial.path, use=denial.use)
 
 
 class OrderNotFoundError(ClientInputError):
-    """No such order in this account; whether another account has it cannot be told."""
+    """No such order in this account; it does not disclose whether another account has it."""
 
     def __init__(self) -> None:
         super().__init__("There is no such order.")
@@ -164,7 +164,7 @@ class InvalidLimitsError(ClientInputError):
 
 
 class InvalidAccountError(ClientInputError):
-    """Not an id under which anything may begin: ACCOUNT_PATTERN does not allow it, and nothing is stored under it."""
+    """The id is not allowed for an account: ACCOUNT_PATTERN does not match it, and nothing is stored under it."""
 
     def __init__(self, account_id: str) -> None:
         shown = json.dumps(account_id, ensure_ascii=False)
@@ -182,8 +182,8 @@ class NotHaltedError(ClientInputError):
 class UnavailableError(TransientError):
     """The database cannot be reached or written, or does not answer in time.
 
-    Nothing was stored, or a repeat will find it. `message` is for clients; the text of the error, for logs, says why.
-    `sqlstate` is PostgreSQL's code, if it gave one.
+    Nothing was stored, or a repeat will find it. `message` is for clients; the text of the error, for logs, has the
+    reason. `sqlstate` is PostgreSQL's code, if any.
     """
 
     def __init__(
@@ -215,11 +215,11 @@ class LimitsChangedError(TransientError):
 
 
 class VenueUnreachableError(TransientError):
-    """The venue gave no usable answer to a question. A question changes nothing there, so it may be asked again."""
+    """The venue returned no usable answer to a look-up. A look-up changes nothing there, so it may be repeated."""
 
 
 class LeadershipLostError(FillwireError):
-    """Another process follows the venue's stream, or may by now. Nothing was written."""
+    """Another process follows the venue's stream, or may do so now. Nothing was written."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -227,7 +227,7 @@ class LeadershipLostError(FillwireError):
 
 
 class VenueBusyError(VenueUnreachableError):
-    """Too many requests; `retry_after` is how long the venue asks to wait."""
+    """Too many requests; `retry_after` is the pause that the venue requests."""
 
     def __init__(self, message: str, *, retry_after: timedelta) -> None:
         self.retry_after = retry_after
@@ -235,7 +235,7 @@ class VenueBusyError(VenueUnreachableError):
 
 
 class RequestHeldBackError(VenueBusyError):
-    """The shared rate limit left nothing for the request in time: it was not made."""
+    """The shared rate limit left no request in time: none was made."""
 
 
 class VenueNotConnectedError(VenueUnreachableError):
@@ -256,7 +256,7 @@ class ExecutionIdTakenError(FillwireError):
 
 
 class HistoryGoneError(FillwireError):
-    """The changes asked for are no longer kept."""
+    """The requested changes are no longer stored."""
 
     def __init__(self) -> None:
-        super().__init__("the changes asked for are no longer kept")
+        super().__init__("the requested changes are no longer stored")

@@ -1,14 +1,14 @@
-"""Index of an order's executions: by the venue's ids, and by what else tells that two ids name one execution.
+"""Index of an order's executions: by the venue's ids, and by the other criteria by which two ids name one execution.
 
 Two rules make several ids one execution:
 
-- a bust or correction has an id of its own, and the venue may list and amend the execution by that id afterwards, over
-  any number of steps. Such an id counts for nothing: what becomes known under it belongs to what it amends;
+- a bust or correction has its own id, and the venue may list and amend the execution by that id afterwards, over any
+  number of steps. Such an id does not count: facts under it belong to the amended execution;
 - the stream and REST may name one fill differently. Two fills of one venue order are one if trade and cumulative
-  quantity are equal and no amendment of it lies between them: without one the venue's count only rises, so it reaches
+  quantity are equal and no amendment of it is between them: without one the venue's count only increases, so it reaches
   each total once.
 
-Both depend on the set of what is known, not on the order in which it became known.
+Both depend on the set of known facts, not on their order.
 """
 
 from bisect import bisect_right
@@ -73,9 +73,9 @@ class ExecutionIndex:
         return known if known is None or known.repeats is None else self._by_id.get(known.repeats)
 
     def put(self, execution: Execution) -> Sequence[Revision]:
-        """Add the execution, or replace the one with its id; return what it changed, its own revision first."""
+        """Add the execution, or replace the one with its id; return the changed ones, its own revision first."""
         before = self._by_id.get(execution.venue_execution_id)
-        # An id that becomes known as that of a fill takes the place of none that counts.
+        # An id that becomes known as that of a fill replaces none that counts.
         new = execution.venue_execution_id if before is None or before.filled is None else None
         were_amended = () if before is None else before.amended_at
         self._set(execution)
@@ -90,9 +90,9 @@ class ExecutionIndex:
         return [Revision(before=old, after=self._by_id[name]) for name, old in changed.items()]
 
     def link(self, amendment: Execution, *, amends: str) -> Sequence[Revision]:
-        """Make the id that of an amendment of `amends`; what was known under it passes to what it amends.
+        """Make the id that of an amendment of `amends`; its facts pass to the amended execution.
 
-        An id that is linked already, or that would amend itself, stays as it is.
+        An id that is linked already, or that would amend itself, is unchanged.
         """
         name = amendment.venue_execution_id
         if amendment.amends is not None or self.amended_id(amends) == name:
@@ -106,7 +106,7 @@ class ExecutionIndex:
     def booking_of(self, venue_execution_id: str, *, filled: OrderFilled | None) -> Execution | None:
         """Return the open booking of an execution that the venue names for the first time, or None.
 
-        One that names the venue's id is of that id alone; another one is recognised by the trade and its time.
+        One with a venue's id matches only that id; others are matched by the trade and its time.
         """
         open_bookings = [one for one in self._by_id.values() if one.is_open_booking]
         named = next((one for one in open_bookings if one.booked_as == venue_execution_id), None)
@@ -118,10 +118,10 @@ class ExecutionIndex:
     def recorded_like(self, booked: ExecutionBooked) -> Execution | None:
         """Return a known execution that the booking may be about, or None.
 
-        Of two equal trades at one time the venue's id identifies the one that is meant.
+        Of two equal trades at one time the venue's id selects the intended one.
         """
         name = booked.venue_execution_id
-        # One that was booked and taken back may be booked again; one that the venue busted has been, and is no more.
+        # A booking that was busted may be booked again; an execution that the venue busted does not count.
         for one in (one for one in self._by_id.values() if not one.is_booked_no_more):
             if name is not None and name in (one.venue_execution_id, one.booked_as):
                 return one
@@ -168,8 +168,8 @@ def _total(execution: Execution) -> Total | None:
 
 
 def _with_one_counted(group: Sequence[Execution], *, new: str | None) -> Iterable[Execution]:
-    """Yield those of one execution's ids of which it must change whether they count."""
-    # The one that the venue amended holds; else the one that counts already stays the one that people know.
+    """Yield those ids of one execution of which the counting must change."""
+    # The one that the venue amended counts; else the one that counts already stays the known one.
     counted = max(
         group,
         key=lambda one: (

@@ -1,8 +1,8 @@
-"""One execution of an order, with the busts and corrections that the venue may send for it later, and its names.
+"""One execution of an order, with the busts and corrections that the venue may send for it later, and its ids.
 
-What an execution contributes to its order is a function of everything known about it, so the order in which a fill,
-its correction and its bust arrive does not matter. The venue may know one execution by several ids: each id is kept as
-an `Execution` of its own, and only one of them counts (see `domain.model.execution_index`).
+The contribution of an execution to its order is a function of all facts about it, so the order in which a fill, its
+correction and its bust arrive does not matter. The venue may know one execution by several ids: each id is stored as a
+separate `Execution`, and only one of them counts (see `domain.model.execution_index`).
 """
 
 from dataclasses import replace
@@ -27,7 +27,7 @@ NO_TRADE = Trade(quantity=ZERO, price=ZERO)
 
 @frozen
 class Correction:
-    """A later statement of the venue on what an execution really was. The newest one holds."""
+    """A later statement of the venue about an execution. The newest one counts."""
 
     trade: Trade
     corrected_at: datetime
@@ -35,16 +35,15 @@ class Correction:
 
 @frozen
 class Execution:
-    """An execution as the facts about it stand.
+    """An execution according to the facts about it.
 
-    `cumulative_quantity` is the order's filled quantity after it, by the venue's count: the second way to recognise
-    an execution, for a venue whose REST history and stream name it differently.
-    `amended_at` are the times of its busts and corrections, by the venue's clock, sorted. `amends` is set for the own
-    id of a bust or correction: the id of what it amends. `repeats` is set for another id of an execution that counts
-    already: the id of the one that counts.
+    `cumulative_quantity` is the order's filled quantity after it, by the venue's count: the second way to recognise an
+    execution, for a venue whose REST history and stream name it differently. `amended_at` are the times of its busts
+    and corrections, by the venue's clock, sorted. `amends` is set for the own id of a bust or correction: the id of the
+    amended one. `repeats` is set for another id of an execution that counts already: the id of the one that counts.
     `is_booked`: an operator booked it, under an id of our own; `booked_as` is the venue's id for it, where the operator
-    knew that. Once the venue lists the execution itself, the booking is busted and the venue's counts.
-    `venue_order_id` is the venue order that it belongs to, if that replaced the first one; None for the first one.
+    knew that. Once the venue lists the execution itself, the booking is busted and the venue's counts. `venue_order_id`
+    is the venue order that it belongs to, if that replaced the first one; None for the first one.
     """
 
     id: UUID
@@ -74,13 +73,14 @@ class Execution:
 
     @property
     def is_booked_no_more(self) -> bool:
-        """Whether its booking was taken back, or the venue lists it under its own id."""
+        """Return whether its booking was busted, or the venue lists it under its own id."""
         return self.is_booked and self.is_busted
 
     @property
     def trade(self) -> Trade:
-        """What the execution counts for now: nothing when busted, not yet seen, or counted under another id; else its
-        newest statement."""
+        """Return the counted trade: none when busted, not yet reported, or counted under another id; else its
+        newest statement.
+        """
         if self.is_busted or not self.is_counted:
             return NO_TRADE
         if self.correction is not None:
@@ -102,7 +102,7 @@ def with_fill(
 
 
 def with_correction(execution: Execution, correction: Correction) -> Execution:
-    """Return the execution corrected. The newest correction holds; of two at one moment the larger one."""
+    """Return the execution corrected. The newest correction counts; of two at one time the larger one."""
     return _amended(execution, correction=correction, is_busted=False, amended_at=(correction.corrected_at,))
 
 
@@ -112,17 +112,17 @@ def with_bust(execution: Execution, *, at: datetime) -> Execution:
 
 
 def taken_back(booking: Execution) -> Execution:
-    """Return the booking as one that counts no more. That is no amendment of the venue's: it has no time there."""
+    """Return the booking as one that no longer counts. It is not an amendment of the venue's: it has no time there."""
     return replace(booking, is_busted=True)
 
 
 def with_amendments_of(execution: Execution, other: Execution) -> Execution:
-    """Return the execution with the bust and the corrections that are known under another id of it."""
+    """Return the execution with the bust and the corrections known under another id of it."""
     return _amended(execution, correction=other.correction, is_busted=other.is_busted, amended_at=other.amended_at)
 
 
 def without_amendments(execution: Execution, *, amends: str) -> Execution:
-    """Return the id as that of an amendment: what was known under it belongs to the execution that it amends."""
+    """Return the id as that of an amendment: its facts belong to the amended execution."""
     return replace(execution, amends=amends, repeats=None, correction=None, is_busted=False, amended_at=())
 
 

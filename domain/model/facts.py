@@ -1,6 +1,6 @@
-"""The facts of an order: what its own attempts, the venue and operators have shown of its fate. They only grow.
+"""The facts of an order: the results of its own attempts, the reports of the venue and of operators. They only grow.
 
-What each of them means, and how the status is read off them, is in `domain.model.order`.
+The meaning of each, and how the status is derived, is in `domain.model.order`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from domain.model.values import ZERO, Reason
 
 
 class SubmissionPhase(IntEnum):
-    """How far bringing the order to the venue has come, as far as we know by ourselves."""
+    """The progress of submitting the order, according to our own attempts."""
 
     WAITING = 0
     SENT_UNKNOWN = 1
@@ -26,7 +26,7 @@ class SubmissionPhase(IntEnum):
 
 
 class VenueRank(IntEnum):
-    """What the venue has shown of the order."""
+    """The venue's highest report of the order."""
 
     NONE = 0
     ACCEPTED = 1
@@ -52,14 +52,14 @@ class VenueCount:
 
 @frozen
 class Facts:
-    """All that is known of an order's fate. Nothing in here is ever taken back, except by a bust or correction.
+    """All facts about an order. None is ever removed, except by a bust or correction.
 
-    `count` is the venue's newest count of an order that ended or was amended (of two at one moment the larger one):
-    the check on the executions that are recorded.
+    `count` is the venue's newest count of an order that ended or was amended (of two at one time the larger one): the
+    check of the recorded executions.
 
     `venue_order_id`, `ends`, `end_reasons`, `count` and `restatement` are those of the first venue order. Nearly always
-    it is the only one; those that replaced it, by their ids at the venue, are the `successors`, and what all of them
-    say together is `domain.model.venue_chain.whole`. Quantity and notional are the sums over all.
+    it is the only one; those that replaced it, by their ids at the venue, are the `successors`, and their combination
+    is `domain.model.venue_chain.whole`. Quantity and notional are the sums over all.
     """
 
     phase: SubmissionPhase = SubmissionPhase.WAITING
@@ -78,12 +78,12 @@ class Facts:
 
     @property
     def venue_has_shown_something(self) -> bool:
-        """Whether there is any evidence that the venue knows the order; then it is never sent again."""
+        """Return whether the venue is known to have the order; then it is never sent again."""
         return self.rank > VenueRank.NONE or bool(self.ends) or self.filled_quantity > ZERO
 
     @property
     def operator_end_in_force(self) -> OperatorEnd | None:
-        """The end by an operator, unless the venue has shown the order again since."""
+        """Return the end by an operator, unless the venue has reported the order since."""
         end = self.operator_end
         return None if end is None or end.is_overruled else end
 
@@ -97,9 +97,9 @@ class Facts:
 class Successor:
     """A venue order that replaced another one of the same order of ours: in the broker's own UI, or by the venue.
 
-    `facts` are those of this venue order alone. `venue_client_order_id` is not one of ours; None until the venue order
-    itself was shown. `linked_at` is the earliest time that the venue stated for the replacement, by its clock.
-    `completed` is what the venue counted when it called this order filled, the largest; `ended_at` is when it ended.
+    `facts` are those of this venue order only. `venue_client_order_id` is not one of ours; None until the venue order
+    itself was reported. `linked_at` is the venue's earliest time of the replacement, by its clock. `completed` is the
+    venue's largest count when it reported this order as filled; `ended_at` is when it ended.
     """
 
     replaces: str
@@ -111,7 +111,7 @@ class Successor:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the replacement was refused: the order that it was to replace goes on."""
+        """Return whether the replacement was refused: then the replaced order continues."""
         return End.REJECTED in self.facts.ends and self.facts.filled_quantity == ZERO
 
     @property

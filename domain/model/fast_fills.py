@@ -1,7 +1,7 @@
-"""The fast path for nearly all reports: the next fill of an order that works at the venue.
+"""The fast path for nearly all reports: the next fill of an order that is open at the venue.
 
 It has no rules of its own: for the reports that it applies, the result is that of `domain.model.apply_reports`, in a
-quarter of the time; all other reports it leaves to that. A property test compares both
+quarter of the time; all other reports are applied by it. A property test compares both
 (tests/domain/model/test_fast_fills.py).
 """
 
@@ -62,7 +62,7 @@ def apply_plain_fills(
 
 
 def _is_next(report: OrderFilled, filled: Decimal, order: Order) -> bool:
-    """Whether nothing is missing before the fill, and nothing about it is new but the fill."""
+    """Return whether no fill is missing before it, and only the fill is new."""
     return (
         report.cumulative_quantity == filled
         and report.trade.quantity > ZERO
@@ -70,7 +70,7 @@ def _is_next(report: OrderFilled, filled: Decimal, order: Order) -> bool:
     )
 
 
-# Written out field by field: `dataclasses.replace` costs as much as all the rest.
+# Written out field by field: `dataclasses.replace` costs as much as the rest.
 def _filled(facts: Facts, *, filled_quantity: Decimal, notional: Decimal) -> Facts:
     return Facts(
         phase=facts.phase,

@@ -1,6 +1,6 @@
-"""Pre-trade limits: what an order of an account may be, and how many there may be. Pure: it judges, and stores nothing.
+"""Pre-trade limits: the allowed orders of an account, and their number. Pure: it checks, and stores nothing.
 
-Controls of this kind are asked for by SEC Rule 15c3-5(c)(1) (orders that exceed credit thresholds or appear to be
+Controls of this kind are required by SEC Rule 15c3-5(c)(1) (orders that exceed credit thresholds or appear to be
 erroneous) and by MiFID II RTS 6 (Regulation (EU) 2017/589), article 15: price collars, maximum order value, maximum
 order volume, and throttles. An order that fails one is denied before it is stored.
 """
@@ -38,11 +38,11 @@ class LimitCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLimits:
-    """The limits that hold for an account; None where there is none.
+    """The limits of an account; None where there is none.
 
-    `account_id` is None for the defaults, which hold for every account without limits of its own. `max_notional` is in
-    the instrument's currency; `price_collar_percent` is how far a limit price may be from the last known price, either
-    way. `set_at` tells two settings apart: it is None as long as nobody has set any.
+    `account_id` is None for the defaults, which apply to every account without its own limits. `max_notional` is in the
+    instrument's currency; `price_collar_percent` is the highest distance of a limit price from the last known price, in
+    both directions. `set_at` distinguishes two settings: it is None until limits are set.
     """
 
     account_id: str | None = None
@@ -56,7 +56,7 @@ class AccountLimits:
 
     @property
     def need_a_price(self) -> bool:
-        """Whether an order can be judged only with the instrument's last known price."""
+        """Return whether checking an order requires the instrument's last known price."""
         return self.max_notional is not None or self.price_collar_percent is not None
 
     @property
@@ -66,7 +66,7 @@ class AccountLimits:
 
     @property
     def bound_the_load(self) -> bool:
-        """Whether they bound what the account has under way, so that its orders are stored one after the other."""
+        """Return whether they bound the account's load, so that its orders are stored one after the other."""
         return self.max_open_orders is not None or self.max_orders_per_second is not None
 
 
@@ -84,9 +84,9 @@ class LastPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLoad:
-    """What an account has under way as it is about to place one more order.
+    """The load of an account before one more order.
 
-    `accepted_in_second` orders were accepted in the last second; after `free_in` the oldest of them is that old.
+    `accepted_in_second` orders were stored in the last second; after `free_in` the oldest of them is a second old.
     """
 
     open_orders: int = 0
@@ -116,11 +116,11 @@ class Denial:
 
 
 def check_terms(terms: Terms, *, limits: AccountLimits, last_price: LastPrice | None) -> Denial | None:
-    """The first limit of one order that the terms break, or None.
+    """Return the first limit of one order that the terms violate, or None.
 
-    Without any known price a limit that needs one denies: a control that cannot be applied must not let pass what it
-    is there to stop. That concerns the collar, and the notional of a market order. A market order has no price of its
-    own: the collar leaves it alone, its notional is that at the last known price.
+    Without any known price a limit that needs one denies: a control that cannot be applied must not let an order pass.
+    That applies to the collar, and to the notional of a market order. A market order has no price: the collar does not
+    apply to it, its notional is that at the last known price.
     """
     return (
         _judge_quantity(terms, limits)
@@ -130,7 +130,7 @@ def check_terms(terms: Terms, *, limits: AccountLimits, last_price: LastPrice | 
 
 
 def check_load(load: AccountLoad, *, limits: AccountLimits) -> Denial | None:
-    """The first limit that one more order of the account would break, or None."""
+    """Return the first limit that one more order of the account would violate, or None."""
     if limits.max_open_orders is not None and load.open_orders >= limits.max_open_orders:
         return Denial(
             code=LimitCode.MAX_OPEN_ORDERS,
@@ -149,16 +149,16 @@ def check_load(load: AccountLoad, *, limits: AccountLimits) -> Denial | None:
 
 
 def deny_halted(*, everywhere: bool) -> Denial:
-    """What is said to an account for which trading is halted. The operators' reason is not told."""
+    """Return the denial for an account for which trading is halted. It does not contain the operators' reason."""
     whom = "all accounts" if everywhere else "this account"
     message = f"Trading is halted for {whom}: nothing new is placed until it is resumed. Orders can be canceled."
     return Denial(code=LimitCode.TRADING_HALTED, message=message)
 
 
 def find_invalid_limits(limits: AccountLimits) -> dict[str, str]:
-    """What cannot be a limit: a sentence for each field that holds it, by the field's name.
+    """Return a message for each field with an invalid limit, by the field's name.
 
-    Limits that name nothing are refused: whoever lost them on the way must not lift what holds.
+    Empty limits are refused: a lost argument must not lift existing limits.
     """
     if limits.limit_nothing:
         return {LIMIT_NAMES[0]: "Name at least one limit. To go back to the defaults, clear the limits."}

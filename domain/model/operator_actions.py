@@ -1,4 +1,4 @@
-"""What operators do, as the audit trail keeps it: who, from where, what, why, and what was there before and after."""
+"""Operators' actions in the audit trail: actor, address, action, reason, and the values before and after."""
 
 import json
 from collections.abc import Mapping
@@ -32,10 +32,10 @@ class ActionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts: the subject of a token, with the token's id and the peer's address, or a user of an operating system.
+    """The actor: the subject of a token, with the token's id and the peer's address, or a user of an operating system.
 
-    `account_ids` are the accounts that the token names: what is done to their orders is no operator's action. `alias`
-    is the name that a user at the command line gave instead of the own one.
+    `account_ids` are the accounts of the token: actions on their orders are not an operator's. `alias` is the name that
+    a user gave at the command line.
     """
 
     subject: str
@@ -57,9 +57,9 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAction:
-    """An action about to be done. It is stored by the statement that does it, or not at all.
+    """An action to be performed. It is stored by the statement that performs it, or not at all.
 
-    `before` and `after` are JSON objects as text, None where there was or is nothing.
+    `before` and `after` are JSON objects as text, None for no value.
     """
 
     id: UUID
@@ -74,9 +74,9 @@ class NewAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedAction:
-    """What a stored request of an operator asked for, about to be done: who, what and why stand in the request.
+    """The action of an operator's stored request, to be performed: actor, action and reason are in the request.
 
-    The statement that does it marks the request as done; it does nothing if another one has.
+    The statement that performs it marks the request as done; it has no effect if another one has.
     """
 
     resolution_id: UUID
@@ -89,7 +89,7 @@ ActionToStore = NewAction | RequestedAction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorAction:
-    """A stored action: its place in the chain of all actions, from 1 without gaps, and the chain's hash behind it."""
+    """A stored action: its position in the chain of all actions, from 1 without gaps, and the chain's hash after it."""
 
     sequence: int
     id: UUID
@@ -122,7 +122,7 @@ def limits_state(limits: AccountLimits | None) -> str | None:
 
 
 def price_state(price: LastPrice | None) -> str | None:
-    """Return the price as the trail shows it, None when none is known."""
+    """Return the price for the trail, None when none is known."""
     return None if price is None else state({"isin": price.isin, "price": price.price, "at": price.at})
 
 

@@ -1,4 +1,6 @@
-"""The end of an order by an operator, as the venue's statement says: stronger than absence, weaker than the venue."""
+"""The end of an order by an operator, according to the venue's statement: stronger than absence, weaker than the
+venue.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -9,7 +11,7 @@ from domain.model.values import Reason
 
 
 class EndedAs(StrEnum):
-    """As what an operator may end an order. FILLED is not among them: that is what its executions say."""
+    """The possible ends by an operator. FILLED is not one of them: it follows from the executions."""
 
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
@@ -21,8 +23,8 @@ class EndedAs(StrEnum):
 class OperatorEnd:
     """The newest end by an operator. `number` counts them, from 1.
 
-    It holds until the venue shows the order again after `at`; then it is overruled for good, and a later one has the
-    next number. An end that the venue itself states counts before it in any case.
+    It applies until the venue reports the order after `at`; then it is overruled permanently, and a later one has the
+    next number. An end reported by the venue takes precedence in any case.
     """
 
     number: int

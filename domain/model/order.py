@@ -1,24 +1,24 @@
 """The order and the whole rule about its state: facts that only grow, and the status derived from them.
 
-The venue's messages come late, twice, out of order or not at all. So no message ever overwrites a status. Each one
-adds a fact, and one pure function reads the status off the facts. Then messages commute and repeat harmlessly: any
-permutation, with duplicates, of a list of reports gives the same order (tests/domain/model/test_order_properties.py).
+The venue's messages come late, twice, out of order or not at all. So no message ever overwrites a status. Each one adds
+a fact, and one pure function derives the status from the facts. Then messages commute and repeat harmlessly: any
+permutation, with duplicates, of a list of reports has the same result (tests/domain/model/test_order_properties.py).
 
 The facts:
 
 - the placing phase (waiting, sent and unknown, given up, refused) and the venue's rank (none, accepted, working) only
-  rise;
+  increase;
 - executions are a set of legs known by the venue's execution id; filled quantity and notional are their exact sums;
 - ends (canceled, expired, replaced, rejected) are a set;
-- a cancel request is open while more requests were asked than refused;
-- an operator's end counts until the venue shows the order again (`domain.model.operator_end`);
-- of the venue's restatements of the terms the latest holds;
-- an order that the venue replaced goes on as the one that replaced it, by links that are a set (`venue_chain`).
+- a cancel request is open while more requests were made than refused;
+- an operator's end counts until the venue reports the order again (`domain.model.operator_end`);
+- of the venue's restatements of the terms the latest counts;
+- an order that the venue replaced continues as its replacement, by links that are a set (`venue_chain`).
 
-Note that a fill may come before the acknowledgement, during a cancel, and after the end. It always counts.
-A refusal read from an answer is no end: it may answer the second of two requests, or come from a gateway. So it counts
-only while the venue has shown nothing else, as giving up and canceling before sending do: an order that turns out to
-exist is live again. The venue's order status `rejected` is an end, and no earlier report takes it back.
+Note that a fill may come before the acknowledgement, during a cancel, and after the end. It always counts. A refusal
+read from an answer is not an end: it may answer the second of two requests, or come from a gateway. So it counts only
+without any other report of the venue, like giving up and canceling before sending: an order that turns out to exist is
+live again. The venue's order status `rejected` is an end, and no earlier report reverts it.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ __all__ = [
 
 
 class OrderStatus(StrEnum):
-    """What people see of an order; the meaning of each is in the public schema."""
+    """The status of an order; the meaning of each is in the public schema."""
 
     PENDING = "PENDING"
     IN_DOUBT = "IN_DOUBT"
@@ -82,10 +82,10 @@ FINAL_STATUSES = frozenset(
 
 @frozen
 class Order:
-    """An accepted order: its terms as they were asked for, its facts, and the number of changes it has seen.
+    """A stored order: its original terms, its facts, and the number of its changes.
 
-    The venue knows it by `venue_client_order_id` (see `domain.model.order_identity`), which never changes.
-    `status` is what the facts give (see `derive_status`), found out once: writing and telling ask for it often.
+    The venue knows it by `venue_client_order_id` (see `domain.model.order_identity`), which never changes. `status` is
+    derived from the facts (see `derive_status`), once: writing and publishing read it often.
     """
 
     id: UUID
@@ -107,24 +107,24 @@ class Order:
 
     @property
     def whole(self) -> Facts:
-        """The facts of the order as a whole: where the venue's order was replaced, of all its venue orders."""
+        """Return the facts of the order as a whole: of all its venue orders, where the first one was replaced."""
         return whole(self.facts)
 
     @property
     def quantity(self) -> Decimal:
-        """How much is ordered now: as asked for, unless the venue restated it."""
+        """Return the current quantity: the original one, unless the venue restated it."""
         restatement = self.whole.restatement
         return self.terms.quantity if restatement is None else restatement.quantity
 
     @property
     def current_terms(self) -> Terms:
-        """The terms as they are now: as asked for, unless the venue restated them."""
+        """Return the current terms: the original ones, unless the venue restated them."""
         restatement = self.whole.restatement
         return self.terms if restatement is None else restatement.applied_to(self.terms)
 
     @property
     def reason(self) -> Reason | None:
-        """Why the order stands where it stands, where its status asks for a reason."""
+        """Return the reason of the order's status, where the status needs one."""
         return derive_reason(self.whole, status=self.status)
 
     @property
@@ -139,7 +139,7 @@ class Order:
 
 
 def disagrees(facts: Facts) -> bool:
-    """Return whether the venue counts another quantity as filled than the recorded executions add up to.
+    """Return whether the venue's filled quantity differs from the sum of the recorded executions.
 
     The facts are those of the order as a whole.
     """
@@ -191,7 +191,7 @@ def _status_of_the_end(facts: Facts) -> OrderStatus | None:
         return OrderStatus.EXPIRED
     if End.REJECTED not in facts.ends:
         return None
-    # A venue that rejects after a fill has ended what was left: it is over, and it did fill.
+    # A venue that rejects after a fill has ended the remainder: the order has ended, with its fill.
     return OrderStatus.REJECTED if facts.filled_quantity == ZERO else OrderStatus.CANCELED
 
 
@@ -203,7 +203,7 @@ def _status_of_the_operator(end: OperatorEnd, *, filled_quantity: Decimal) -> Or
 
 
 def _is_canceled(facts: Facts) -> bool:
-    """Canceled by the venue; or by us in the belief that it never got there, until the venue shows that it has it."""
+    """Return whether it was canceled by the venue; or by us as never sent, until the venue reports that it has it."""
     if End.REPLACED in facts.ends:
         return True
     reason = facts.end_reasons.get(End.CANCELED)
@@ -231,7 +231,7 @@ def derive_reason(facts: Facts, *, status: OrderStatus) -> Reason | None:
 
 
 def _operators_reason(facts: Facts, status: OrderStatus) -> Reason | None:
-    """Return the reason of an operator's end, where it is that end which gives the status."""
+    """Return the reason of an operator's end, where the status is derived from it."""
     end = facts.operator_end_in_force
     if end is None or status is OrderStatus.FILLED or _status_of_the_end(facts) is not None:
         return None
@@ -252,7 +252,7 @@ _ENDS_BEHIND: Mapping[OrderStatus, tuple[End, ...]] = {
 
 
 def leaves_quantity(*, status: OrderStatus, quantity: Decimal, filled_quantity: Decimal) -> Decimal:
-    """What can still fill (FIX tag 151): zero for a final order, never negative."""
+    """Return the quantity that can still fill (FIX tag 151): zero for a final order, never negative."""
     if status.is_final:
         return ZERO
     if not filled_quantity:
@@ -261,5 +261,5 @@ def leaves_quantity(*, status: OrderStatus, quantity: Decimal, filled_quantity: 
 
 
 def with_facts(order: Order, facts: Facts, *, at: datetime) -> Order:
-    """The order one version later, with new facts."""
+    """Return the order one version later, with new facts."""
     return replace(order, facts=facts, version=order.version + 1, updated_at=at)

@@ -19,7 +19,7 @@ DIGEST_BYTES = 20
 LENGTH_BYTES = 4
 
 _PREFIX = re.compile(r"[a-z][a-z0-9]{1,14}", re.ASCII)
-# Orders from before migration 0005 are known at the venue by their id, a uuid version 7 in its canonical form.
+# Orders from before migration 0005 have as their name at the venue their id, a uuid version 7 in its canonical form.
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -31,7 +31,7 @@ def is_installation_prefix(text: str) -> bool:
 def derive_venue_client_order_id(*, prefix: str, account_id: str, client_order_id: str) -> str:
     """Return `<prefix>-<base32 of 160 bits of SHA-256>`, at most 48 characters.
 
-    Each part is hashed behind its length in bytes: no two pairs of account and client order id read alike.
+    Each part is hashed after its length in bytes: no two pairs of account and client order id have the same input.
     """
     account, client = account_id.encode(), client_order_id.encode()
     digest = sha256(b"%b%b%b%b" % (_length(account), account, _length(client), client)).digest()

@@ -1,7 +1,6 @@
-"""What can be asked about stored orders: filters, sorts and keyset pages.
+"""Queries of stored orders: filters, sorts and keyset pages.
 
-A page is cut by the key of its last row, never by an offset: rows that arrive while paging neither repeat nor hide
-others.
+A page is cut by the key of its last row, never by an offset: rows added while paging neither repeat nor hide others.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ Key = TypeVar("Key")
 class PageRequest(Generic[Key]):
     """At most `limit` rows (1 to PAGE_MAX_ROWS) after one key and before another, in the sort's order.
 
-    `backwards` takes the last rows of that range instead of the first; they still come in the sort's order.
+    `backwards` selects the last rows of that range instead of the first; they are still in the sort's order.
     """
 
     limit: int
@@ -36,7 +35,7 @@ class PageRequest(Generic[Key]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[Row]):
-    """Rows in the sort's order, and whether there are more in front of them and behind."""
+    """Rows in the sort's order, and whether there are more before and after them."""
 
     rows: Sequence[Row]
     has_next: bool
@@ -53,7 +52,7 @@ class OrderSort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderKey:
-    """Where an order stands in a sort: the sorted moment, then the id."""
+    """The position of an order in a sort: the sorted time, then the id."""
 
     at: datetime
     id: UUID
@@ -61,7 +60,7 @@ class OrderKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilter:
-    """Which orders to show. `account_ids` None means every account (operators only); moments are aware UTC."""
+    """The filter of orders. `account_ids` None means every account (operators only); times are aware UTC."""
 
     account_ids: VisibleAccounts
     statuses: frozenset[OrderStatus] | None = None

@@ -6,7 +6,7 @@ from domain.model.changes import ChangeKind
 from domain.model.order import OrderStatus
 
 _LIVE_AGAIN = frozenset({OrderStatus.PLACED, OrderStatus.PENDING_CANCEL})
-# Only an operator ends an order that has filled without the venue's word.
+# Only an operator ends a filled order without a report of the venue.
 _LIVE_OR_FILLED = _LIVE_AGAIN | {OrderStatus.PARTIALLY_FILLED}
 
 STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus]] = {
@@ -14,7 +14,7 @@ STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus
     (OrderStatus.PENDING_CANCEL, ChangeKind.CANCEL_REFUSED): frozenset(
         {OrderStatus.PENDING, OrderStatus.IN_DOUBT, OrderStatus.PLACED, OrderStatus.PARTIALLY_FILLED}
     ),
-    # What the venue shows outranks a refusal in an answer, giving up, a cancellation before sending, and an end by an
+    # A report of the venue outranks a refusal in an answer, giving up, a cancellation before sending, and an end by an
     # operator before it.
     (OrderStatus.REJECTED, ChangeKind.REVIVED): _LIVE_AGAIN,
     (OrderStatus.FAILED, ChangeKind.REVIVED): _LIVE_AGAIN,
@@ -26,9 +26,9 @@ STEPS_BACK: Mapping[tuple[OrderStatus | None, ChangeKind], frozenset[OrderStatus
     # The venue states another end than the operator did.
     (OrderStatus.CANCELED, ChangeKind.REJECTED): frozenset({OrderStatus.REJECTED}),
     (OrderStatus.EXPIRED, ChangeKind.REJECTED): frozenset({OrderStatus.REJECTED}),
-    # A bust or a correction takes quantity away, whatever the status was (None stands for any).
+    # A bust or a correction reduces the quantity, in any status (None matches any).
     (None, ChangeKind.CORRECTED): frozenset(OrderStatus),
-    # An operator decides by what the venue says to people; only the venue's later evidence outranks that.
+    # An operator decides by the venue's statement; only a later report of the venue outranks that.
     (None, ChangeKind.RESOLVED): frozenset(OrderStatus),
     # A restatement may raise the quantity above what filled the order until then.
     (OrderStatus.FILLED, ChangeKind.RESTATED): frozenset(

@@ -1,12 +1,12 @@
-"""How many requests a venue still takes, and who may make the next one. Pure: the time comes in as an argument.
+"""How many requests a venue still accepts, and which class may make the next one. Pure: the time is an argument.
 
 Grants are counted in slots, SLOTS_OF_A_WINDOW to a window, and those of the last window are never more than the venue's
-limit. A token bucket would need less memory, yet it keeps a limit in *every* window only if its burst and a window's
-refill together stay within it: with a burst of half the limit the steady rate is half of what the venue allows. Counted
-slots allow the whole limit at once, and 92 to 96 % of it all the time.
+limit. A token bucket would need less memory, but it satisfies a limit in *every* window only if its burst and a
+window's refill together stay within it: with a burst of half the limit the steady rate is half of the venue's limit.
+Counted slots allow the whole limit in a burst, and 92 to 96 % of it continuously.
 
-Every class of requests has a reserve in each window that no other class can take. The rest is common: a class takes
-from it only while more than its threshold is left, and the threshold rises with falling priority.
+Every class of requests has a reserve in each window that no other class can use. The rest is common: a class uses it
+only while more than its threshold remains, and the threshold increases with falling priority.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,8 +54,9 @@ _NOTHING = (0,) * len(RequestPriority)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateAnnouncement:
-    """What an answer says about the limit. `reset` is the venue's own name of the window (its end in epoch seconds),
-    `resets_in_seconds` how far away that is."""
+    """The limit announced in an answer. `reset` is the venue's own name of the window (its end in epoch seconds),
+    `resets_in_seconds` the time until then.
+    """
 
     limit: int
     remaining: int | None = None
@@ -65,10 +66,10 @@ class RateAnnouncement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateBudget:
-    """The requests that were granted lately, by slot and class, and what the venue announced.
+    """The granted requests of the last window, by slot and class, and the venue's announcement.
 
-    `remaining` holds until `remaining_until` (epoch seconds) and counts down with every grant: it is lower than the
-    count of grants tells when other programs use the same key. `announced_at` is when a limit was last announced to any
+    `remaining` is valid until `remaining_until` (epoch seconds) and decreases with every grant: it is lower than the
+    count of grants when other programs use the same key. `announced_at` is when a limit was last announced to any
     process (epoch seconds).
     """
 
@@ -81,8 +82,9 @@ class RateBudget:
     announced_at: float = 0.0
 
     def announced(self, announcement: RateAnnouncement, *, now: float) -> "RateBudget":
-        """Return the budget corrected by what an answer said; an answer of an earlier window says nothing new while
-        the announced one lasts."""
+        """Return the budget corrected by an announcement; one of an earlier window is ignored while the announced
+        one lasts.
+        """
         budget = replace(self, limit=announcement.limit, announced_at=now)
         if announcement.remaining is None:
             return budget
@@ -108,7 +110,9 @@ class RateBudget:
         return replace(self, used=used, remaining=remaining)
 
     def wait_seconds(self, priority: RequestPriority, *, shares: Shares, now: float) -> float:
-        """Return how long the class must wait for its next request if nobody else makes one; 0 when it may go now."""
+        """Return how long the class must wait for its next request if no other request is made; 0 when it may be
+        made now.
+        """
         slot_seconds = self.window_seconds / SLOTS_OF_A_WINDOW
         frees = ((number + SLOTS_COUNTED + 1) * slot_seconds for number in self.used)
         moments = sorted(moment for moment in chain(frees, (self.remaining_until,)) if moment > now)
@@ -132,8 +136,8 @@ class RateBudget:
         used, reserves = self._used(now), reserves_of(self.limit, shares)
         unused = [max(reserve - count, 0) for reserve, count in zip(reserves, used, strict=True)]
         if unused[priority]:
-            # Only what others took from the same key can leave less than all reserves together; then the urgent go
-            # first.
+            # Only requests of other programs with the same key can leave less than all reserves together; then urgent
+            # classes have precedence.
             return self.left(now=now) > sum(unused[:priority])
         common = self.limit - sum(reserves)
         return self.left(now=now) > sum(unused) + int(common * COMMON_THRESHOLDS[priority])
@@ -148,7 +152,7 @@ class RateBudget:
 
 
 def reserves_of(limit: int, shares: Shares) -> Sequence[int]:
-    """Return how many requests of a window are each class's own: one, and its share of what is left after that.
+    """Return the reserved requests of each class in a window: one, and its share of the remainder.
 
     A limit below the number of classes is too small to be divided: all of it is common.
     """

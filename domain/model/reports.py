@@ -1,7 +1,7 @@
 """Reports about a stored order: the venue's, those of our own attempts, and those of operators.
 
 Each is a fact in the past tense. They arrive at least once, late and in any order; `domain.model.apply_reports` defines
-what each does to an order.
+the effect of each on an order.
 """
 
 from datetime import datetime
@@ -18,7 +18,7 @@ from domain.model.values import Reason
 
 @frozen
 class OrderAccepted:
-    """The venue has the order. `rank` says whether it is already working in the market."""
+    """The venue has the order. `rank` tells whether it is already open in the market."""
 
     venue_order_id: str
     rank: VenueRank
@@ -64,8 +64,9 @@ class ExecutionBusted:
 
 @frozen
 class OrderEnded:
-    """The order ended at the venue, by its status there; or, with an ACCOUNT reason, it was canceled before it was ever
-    sent. `count` is what the venue counts as filled, None if it omits that."""
+    """The order ended at the venue, by its status there; or, with an ACCOUNT reason, it was canceled before it was
+    ever sent. `count` is the venue's filled quantity, None if it omits that.
+    """
 
     end: End
     reason: Reason
@@ -145,8 +146,8 @@ class CancelSent:
 class SubmissionInDoubt:
     """The order was sent, or may have been, and its outcome is unknown.
 
-    `refusal` is the venue's reason in an answer to a later attempt. It is kept, and decides once the venue is known not
-    to have the order.
+    `refusal` is the venue's reason in an answer to a later attempt. It is stored, and decides once the venue is known
+    not to have the order.
     """
 
     reason: Reason
@@ -172,7 +173,7 @@ class SubmissionGivenUp:
 
 @frozen
 class OrderShownOpen:
-    """The venue was asked at `at`, by our clock, and shows the order open: that outranks an operator's end before."""
+    """A look-up at `at`, by our clock, returned the order as open: that outranks an earlier end by an operator."""
 
     at: datetime
 
@@ -203,13 +204,13 @@ class ExecutionBooked:
 
     @property
     def name(self) -> str:
-        """The id under which it is kept: none of the venue's, which lists it under its own."""
+        """Return the id under which it is stored: not one of the venue's, which lists it under its own."""
         return f"booked:{self.booking_id.hex}"
 
 
 @frozen
 class OperatorBusted:
-    """An operator took an execution back, by the id under which it is kept."""
+    """An operator busted an execution, by the id under which it is stored."""
 
     venue_execution_id: str
     at: datetime
@@ -217,7 +218,7 @@ class OperatorBusted:
 
 @frozen
 class OperatorEnded:
-    """An operator ended the order as the venue's statement says."""
+    """An operator ended the order according to the venue's statement."""
 
     ended_as: EndedAs
     reason: Reason

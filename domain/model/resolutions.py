@@ -1,4 +1,4 @@
-"""What operators ask for when machines cannot resolve an order: one action on one order, for a reason."""
+"""Operators' requests for orders that cannot be resolved automatically: one action on one order, with a reason."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,7 +15,7 @@ APPLIED_WITHIN = timedelta(minutes=10)
 
 @frozen
 class Reread:
-    """Look the order up at the venue and record what it shows."""
+    """Look up the order at the venue and record the result."""
 
 
 @frozen
@@ -27,7 +27,7 @@ class Adopt:
 
 @frozen
 class Book:
-    """Book an execution; `venue_execution_id` is the venue's id for it, where the operator knows that."""
+    """Book an execution; `venue_execution_id` is the venue's id for it, if the operator knew it."""
 
     venue_execution_id: str | None
     trade: Trade
@@ -36,21 +36,21 @@ class Book:
 
 @frozen
 class Bust:
-    """Take an execution back."""
+    """Bust an execution."""
 
     execution_id: UUID
 
 
 @frozen
 class EndAs:
-    """End the order as the venue's statement says."""
+    """End the order according to the venue's statement."""
 
     status: OrderStatus
 
 
 @frozen
 class AskVenue:
-    """Ask the venue for the order and change nothing."""
+    """Look up the order at the venue and change nothing."""
 
 
 ResolveAction = Reread | Adopt | Book | Bust | EndAs | AskVenue

@@ -1,7 +1,7 @@
-"""The terms of an order as the venue has changed them: by a split, by a new symbol, by its staff.
+"""The terms of an order as changed by the venue: by a split, by a new symbol, by its staff.
 
-What the client asked for never changes; a restatement is a fact beside it. Of several the latest by the venue's clock
-holds, so that their order is irrelevant.
+The original terms never change; a restatement is a separate fact. Of several the latest by the venue's clock counts, so
+that their order is irrelevant.
 """
 
 from dataclasses import replace
@@ -22,13 +22,13 @@ class Restatement:
     limit_price: Decimal | None
 
     def applied_to(self, terms: Terms) -> Terms:
-        """Return the terms as they are now, from those that were asked for."""
+        """Return the current terms, from the original ones."""
         limit_price = terms.limit_price if self.limit_price is None else self.limit_price
         return replace(terms, quantity=self.quantity, symbol=self.symbol, limit_price=limit_price)
 
 
 def latest(known: Restatement | None, other: Restatement) -> Restatement:
-    """Return the later one; of two of one moment always the same, whichever came first."""
+    """Return the later one; of two of one time always the same, in any order."""
     return other if known is None or _rank(other) > _rank(known) else known
 
 

@@ -18,7 +18,7 @@ _ONE_OF_BOTH = "Give tokenId or accountId, one of both."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokedTokens:
-    """Tokens that are refused until none of them can be valid any more (`expires_at`).
+    """Tokens that are refused until none of them can still be valid (`expires_at`).
 
     Either the token with the id `token_id`, or those of `account_id` that were issued before `issued_before`.
     """
@@ -29,7 +29,7 @@ class RevokedTokens:
     expires_at: datetime
 
     def widened_by(self, other: "RevokedTokens") -> "RevokedTokens":
-        """Return what both revoke of the same token or account: nothing that was revoked is taken back."""
+        """Return the union of both for the same token or account: no revoked token becomes valid."""
         moments = [moment for moment in (self.issued_before, other.issued_before) if moment is not None]
         return replace(
             self, issued_before=max(moments, default=None), expires_at=max(self.expires_at, other.expires_at)
@@ -48,7 +48,7 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeTokens:
-    """The command: revoke one token, or those of an account that were issued before a moment (None: before now)."""
+    """The command: revoke one token, or those of an account that were issued before a time (None: now)."""
 
     token_id: str | None = None
     account_id: str | None = None
@@ -58,7 +58,7 @@ class RevokeTokens:
 
 def find_issues(asked: RevokeTokens, *, now: datetime) -> Sequence[InputIssue]:
     """Return everything that is wrong with the command."""
-    issues = [*_whom_issues(asked)]
+    issues = [*_account_issues(asked)]
     if asked.issued_before is not None:
         if asked.account_id is None:
             issues.append(_issue("issuedBefore", IssueCode.NOT_ALLOWED, "It belongs to accountId."))
@@ -71,11 +71,11 @@ def find_issues(asked: RevokeTokens, *, now: datetime) -> Sequence[InputIssue]:
 
 
 def is_printable(text: str, *, max_characters: int) -> bool:
-    """Return whether the text has 1 to that many characters, all of them printable."""
+    """Return whether the text has 1 to that number of characters, all of them printable."""
     return 1 <= len(text) <= max_characters and text.isprintable()
 
 
-def _whom_issues(asked: RevokeTokens) -> Sequence[InputIssue]:
+def _account_issues(asked: RevokeTokens) -> Sequence[InputIssue]:
     if asked.token_id is None and asked.account_id is None:
         return [_issue(name, IssueCode.REQUIRED, _ONE_OF_BOTH) for name in ("tokenId", "accountId")]
     if asked.token_id is not None and asked.account_id is not None:

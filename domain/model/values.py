@@ -1,6 +1,6 @@
-"""The words of the trade as values: sides, types, decimals, ISINs and the ids that clients choose.
+"""The trade's terms as values: sides, types, decimals, ISINs and the ids that clients choose.
 
-Nothing here knows an order; everything here is exact and in the form that the public contract fixes.
+Independent of orders; every value is exact and in the form of the public contract.
 """
 
 import re
@@ -23,7 +23,7 @@ _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,48}", re.ASCII)
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]", re.ASCII)
 
-# Sums of products of 36-digit numbers stay far below 200 digits: whatever would not be exact raises.
+# Sums of products of 36-digit numbers stay far below 200 digits: an inexact result raises.
 EXACT = Context(prec=200, traps=[Clamped, Inexact, InvalidOperation, Overflow, Underflow])
 _ROUNDING = Context(prec=80)
 _AVERAGE_PRICE_STEP = Decimal(1).scaleb(-AVERAGE_PRICE_DIGITS)
@@ -54,7 +54,7 @@ class TimeInForce(StrEnum):
 
 
 class ReasonSource(StrEnum):
-    """Who caused a state: the venue, this system, the account's own request, or an operator's decision."""
+    """The cause of a status: the venue, this system, the account's own request, or an operator's decision."""
 
     VENUE = "VENUE"
     SYSTEM = "SYSTEM"
@@ -83,7 +83,7 @@ def storable(text: str, *, max_characters: int) -> str:
 
 
 def storable_reason(reason: Reason) -> Reason:
-    """Return the reason as it is kept: a venue may send any text, and a repeat must equal what was kept of it."""
+    """Return the reason as it is stored: a venue may send any text, and a repeat must equal the stored one."""
     return Reason(
         source=reason.source,
         code=storable(reason.code, max_characters=REASON_CODE_MAX_CHARACTERS) or UNNAMED,
@@ -106,7 +106,7 @@ class Instrument:
 
 @frozen
 class Terms:
-    """What the client asked for. It never changes after the order is accepted."""
+    """The terms of the client. They never change after the order is stored."""
 
     client_order_id: str
     isin: str
@@ -118,7 +118,9 @@ class Terms:
     limit_price: Decimal | None
 
     def asks_the_same_as(self, other: "Terms") -> bool:
-        """Whether a client asks for the same with both. The symbol is ours: a renamed listing changes nothing."""
+        """Return whether a client requests the same with both. The symbol is ours: a renamed listing changes
+        nothing.
+        """
         return replace(self, symbol="") == replace(other, symbol="")
 
     def is_at_venue_as(self, found: "Terms") -> bool:
@@ -140,7 +142,7 @@ def format_decimal(value: Decimal) -> str:
     """Write a finite decimal without exponent and without trailing zeros, so that equal values read alike."""
     if not value:
         return "0"
-    # A third of what formatting costs, and what people trade has hardly ever an exponent.
+    # A third of the cost of formatting, and prices and quantities hardly ever have an exponent.
     text = str(value)
     if "E" in text:
         text = format(value, "f")
@@ -148,28 +150,28 @@ def format_decimal(value: Decimal) -> str:
 
 
 def is_isin(text: str) -> bool:
-    """Tell whether the text is an ISO 6166 number, its check digit included."""
+    """Return whether the text is an ISO 6166 number with a correct check digit."""
     return _ISIN.fullmatch(text) is not None and _has_its_check_digit(text)
 
 
 @lru_cache(maxsize=ISINS_CACHED_MAX)
 def _has_its_check_digit(isin: str) -> bool:
-    """Remembered, because the same few thousand are asked for, and working it out is a tenth of accepting an order."""
+    """Return whether the check digit is correct; cached, since computing it is a tenth of storing an order."""
     return bool(isin_number.is_valid(isin))
 
 
 def is_client_order_id(text: str) -> bool:
-    """Tell whether the text may be a client order id: 1 to 48 characters of A-Z a-z 0-9 . _ : -."""
+    """Return whether the text may be a client order id: 1 to 48 characters of A-Z a-z 0-9 . _ : -."""
     return _CLIENT_ORDER_ID.fullmatch(text) is not None
 
 
 def is_multiple(value: Decimal, step: Decimal) -> bool:
-    """Tell whether the value is an exact multiple of the step."""
+    """Return whether the value is an exact multiple of the step."""
     return EXACT.remainder(value, step) == ZERO
 
 
 def average_price(*, notional: Decimal, quantity: Decimal) -> Decimal | None:
-    """The price at which the quantity was filled on average, to 18 digits after the point; None when nothing was."""
+    """Return the average price of the quantity, to 18 digits after the point; None without a fill."""
     if quantity <= ZERO:
         return None
     quotient = _ROUNDING.divide(notional, quantity)

@@ -1,12 +1,12 @@
-"""The venue orders behind one order: the one that was placed, and those that replaced it one after the other.
+"""The venue orders of one order: the one that was placed, and its replacements one after the other.
 
-Ends, counts, terms and the recognition of executions are those of one venue order; what the order as a whole shows is
-read off all of them. Only what the venue has shown links two: without that a replaced order is over. Links are a set,
-and the chain is what can be reached from the first order, so that the order in which they became known is irrelevant.
+Ends, counts, terms and the identity of executions belong to one venue order; those of the order as a whole are derived
+from all of them. Only reports of the venue link two: without one a replaced order has ended. Links are a set, and the
+chain is everything reachable from the first order, so that the order of reports is irrelevant.
 
-That a new order starts to count at zero, and that its quantity is what is to be filled of it alone, is not documented
-by the venue. So nothing is filled by that arithmetic alone where the venue itself calls the new order filled: then what
-it counted is its quantity, and the recorded executions must reach it.
+It is not documented by the venue that a new order counts from zero, and that its quantity excludes the earlier fills.
+So this arithmetic by itself fills nothing where the venue reports the new order as filled: then its count is its
+quantity, and the recorded executions must reach it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from domain.model.values import EXACT, ZERO
 
 
 def with_link(facts: Facts, report: OrderReplaced) -> Facts:
-    """Return the facts with what the report says of the replacement. An order that can be replaced is known there."""
+    """Return the facts with the report's link of the replacement. An order that can be replaced is known there."""
     known = facts.successors.get(report.venue_order_id)
     one = known or Successor(
         replaces=report.replaces, facts=Facts(venue_order_id=report.venue_order_id), linked_at=report.at
@@ -30,11 +30,11 @@ def with_link(facts: Facts, report: OrderReplaced) -> Facts:
     names = [name for name in (one.venue_client_order_id, report.venue_client_order_id) if name is not None]
     one = replace(
         one,
-        # It replaces one order, and states it by one name; were it ever otherwise, the order of reports is irrelevant.
+        # It replaces one order, and names it by one id; even otherwise the order of reports would be irrelevant.
         replaces=min(one.replaces, report.replaces),
         linked_at=min(one.linked_at, report.at),
         venue_client_order_id=min(names, default=None),
-        # Zero, where all its executions were taken back, says nothing of how much was to be filled.
+        # Zero, where all its executions were busted, does not show how much was to be filled.
         completed=max((each for each in (one.completed, report.completed) if each), default=None),
         facts=one.facts
         if report.restatement is None
@@ -50,7 +50,7 @@ def key_of(facts: Facts, venue_order_id: str | None) -> str | None:
 
 
 def facts_of(facts: Facts, key: str | None) -> Facts:
-    """Return the facts of one venue order alone; None is the first."""
+    """Return the facts of one venue order; None is the first."""
     if key is not None:
         return facts.successors[key].facts
     return replace(facts, filled_quantity=filled_of(facts, None), successors={}) if facts.successors else facts
@@ -63,7 +63,7 @@ def with_facts_of(facts: Facts, key: str, own: Facts) -> Facts:
 
 
 def with_end_of(facts: Facts, key: str, own: Facts, *, at: datetime) -> Facts:
-    """Return the facts with those of a successor after it ended then; of several times the first holds."""
+    """Return the facts with those of a successor that ended then; of several times the first counts."""
     one = facts.successors[key]
     ended_at = at if one.ended_at is None else min(one.ended_at, at)
     return replace(facts, successors={**facts.successors, key: replace(one, facts=own, ended_at=ended_at)})
@@ -100,7 +100,7 @@ def filled_at(facts: Facts, venue_order_id: str) -> Decimal:
 def chain_of(facts: Facts) -> Sequence[str | None]:
     """Return the ids of the venue orders from the first to the newest; None is a first one whose id is not known.
 
-    A replacement that was refused is not among them.
+    A refused replacement is not among them.
     """
     chain = [facts.venue_order_id or _first_replaced(facts.successors)]
     while True:
@@ -123,7 +123,7 @@ def is_over(facts: Facts, name: str | None) -> bool:
 def whole(facts: Facts) -> Facts:
     """Return the facts of the order as a whole, as those of a single venue order.
 
-    It ends as the newest one ends, once those before it are over as well.
+    It ends like the newest one, once the earlier ones have ended as well.
     """
     if not facts.successors:
         return facts
@@ -143,7 +143,7 @@ def whole(facts: Facts) -> Facts:
 
 
 def _restatement(facts: Facts, chain: Sequence[str | None]) -> Restatement | None:
-    """Return the terms as they are now: the newest that are known, and what was filled of the orders before."""
+    """Return the current terms: the newest known ones, and the filled quantity of the earlier orders."""
     before = facts.filled_quantity
     for name in reversed(chain):
         key = key_of(facts, name)

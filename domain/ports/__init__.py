@@ -1,1 +1,1 @@
-"""What the domain needs from the world, in its own words. Adapters translate and decide nothing."""
+"""The domain's requirements on its environment, in its own terms. Adapters translate and decide nothing."""

@@ -15,7 +15,7 @@ class OperatorActions(Protocol):
     """The actions of operators, read. They are stored by the statements that do them. Every method raises
     UnavailableError."""
 
-    async def page(self, request: PageRequest[int], *, filter: ActionFilter) -> Page[OperatorAction]:  # noqa: A002 - the API's word
+    async def page(self, request: PageRequest[int], *, filter: ActionFilter) -> Page[OperatorAction]:  # noqa: A002 - the API's name
         """Return a page of actions, the newest first, by their sequence."""
 
     async def find(self, action_ids: Collection[UUID]) -> Sequence[OperatorAction]:
@@ -59,7 +59,7 @@ class AccountSeals(Protocol):
         """Return the account's head, its genesis before the first seal; concurrent calls are read together."""
 
     async def heads(self, account_ids: Collection[str]) -> Mapping[str, ChainHead]:
-        """Return the head of each account, its genesis for one of which nothing is sealed."""
+        """Return the head of each account, its genesis without a seal."""
 
     async def unsealed(self, *, limit: int, last: Collection[str] = ()) -> Sequence[SealedAccount]:
         """Return accounts whose sequence is not that of their head, the one that was sealed longest ago first, and

@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerState:
-    """Whether the circuit is open, and how long nothing at all is claimed."""
+    """Whether the circuit is open, and how long no claims are allowed."""
 
     is_open: bool
     held_for: timedelta
@@ -15,7 +15,7 @@ class BreakerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerUpdate:
-    """The result of a call: how long nothing is claimed now, and whether this call opened, closed or paused it."""
+    """The result of a call: how long no claims are allowed now, and whether this call opened, closed or paused it."""
 
     is_new: bool
     held_for: timedelta
@@ -34,10 +34,10 @@ class BreakerStore(Protocol):
         """
 
     async def record_success(self) -> BreakerUpdate:
-        """Reset the count of failures and close the circuit. A pause that the venue asked for goes on."""
+        """Reset the count of failures and close the circuit. A pause that the venue requested continues."""
 
     async def pause(self, *, wait: timedelta, error: str) -> BreakerUpdate:
         """Block claims for `wait`, unless they are blocked for longer; new if that moves the end by over a second."""
 
     async def allow_next_probe(self) -> None:
-        """Allow the next probe at once: the last one showed nothing about the venue."""
+        """Allow the next probe immediately: the last one showed nothing about the venue."""

@@ -1,4 +1,4 @@
-"""Where the time and new ids come from."""
+"""The sources of time and new ids."""
 
 from collections.abc import Callable
 from datetime import datetime

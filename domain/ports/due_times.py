@@ -7,8 +7,9 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueBounds:
-    """How far ahead a due time can lie: `lease` is that of a claim, `cancel` the longest wait of a cancel request, and
-    `probe` the longest time until the circuit breaker's next probe."""
+    """The latest possible due times: `lease` is that of a claim, `cancel` the longest wait of a cancel request, and
+    `probe` the longest time until the circuit breaker's next probe.
+    """
 
     lease: timedelta
     cancel: timedelta
@@ -19,7 +20,7 @@ class DueTimes(Protocol):
     """The due times of orders, cancel requests and probes."""
 
     async def repair(self, bounds: DueBounds) -> int:
-        """Bring due times nearer that no process can have written at the store's present time; return how many.
+        """Move due times nearer that no process can have written at the store's present time; return their number.
 
-        A claim keeps its whole lease from now on, since its attempt may be under way. Raises UnavailableError.
+        A claim keeps its whole lease from now on, since its attempt may be running. Raises UnavailableError.
         """

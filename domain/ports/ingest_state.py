@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """The right to record a venue's stream. It holds until another process leads, under a higher epoch."""
+    """The right to record a venue's stream. It is valid until another process leads, with a higher epoch."""
 
     venue: str
     epoch: int
@@ -17,8 +17,9 @@ class Fence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldLease:
-    """The lease as another process holds it. Each renewal makes it another one: while two reads return the same,
-    nobody has renewed it."""
+    """The lease of another process. Each renewal changes it: while two reads return the same, it has not been
+    renewed.
+    """
 
     epoch: int
     until: datetime | None
@@ -27,23 +28,23 @@ class HeldLease:
 class LeadershipLease(Protocol):
     """The lease of a venue's stream: one process at a time holds it.
 
-    It ends at a time of the database's clock, or when a process that waits for it has seen it unrenewed for as long as
-    it lasts: the database's clock may have been put back since it was written.
+    It ends at a time of the database's clock, or when a waiting process has seen no renewal for its whole duration: the
+    database's clock may have been set back since it was written.
     """
 
     async def acquire(
         self, venue: str, *, leader_id: UUID, lease: timedelta, ended: HeldLease | None = None
     ) -> Fence | HeldLease:
-        """Acquire the lease under a new epoch, or return it as another process holds it.
+        """Acquire the lease under a new epoch, or return that of another process.
 
-        A lease that is still exactly `ended` is acquired whatever the database's clock says.
+        A lease that still equals `ended` is acquired for any time of the database's clock.
         """
 
     async def renew(self, fence: Fence, *, lease: timedelta) -> bool:
         """Extend the lease to `lease` from now; return False when another process has acquired it."""
 
     async def release(self, fence: Fence) -> None:
-        """End the lease at once, if the fence still holds."""
+        """End the lease immediately, if the fence is still valid."""
 
 
 class Position(Enum):

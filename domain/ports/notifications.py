@@ -1,4 +1,6 @@
-"""Wake-ups of workers, published changes, and the live feed. The first two are hints; the database is the truth."""
+"""Wake-ups of workers, published changes, and the live feed. The first two are hints; the database is the source of
+truth.
+"""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -28,40 +30,40 @@ class ChangePublisher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Where an account's stream stands; everything after this sequence follows."""
+    """The position of an account's stream; all changes after this sequence follow."""
 
     sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset:
-    """What was missed is no longer kept, or the history moved back; the stream goes on after this sequence."""
+    """The missed changes are no longer stored, or the history moved back; the stream continues after this sequence."""
 
     sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpToDate:
-    """The stream of an order is open, and the subscriber has seen everything so far."""
+    """The stream of an order is open, and the subscriber has received all changes so far."""
 
     version: int
 
 
 class LiveFeed(Protocol):
-    """Every change exactly once and in order to one subscriber, whatever happens to the hints in between.
+    """Every change exactly once and in order to one subscriber, with any loss of hints in between.
 
-    Each step gives the items that are there by then, in order and at least one: who sends them on has one wake-up and
-    one write for all of them. Both generators free everything they hold when closed. They end only as said, or by an
-    error.
+    Each step returns the available items, in order and at least one, so that a sender has one wake-up and one write for
+    all of them. Both generators free their resources when closed. They end only as documented, or by an error.
     """
 
     def order(
         self, order_id: UUID, *, account_id: str | None, after_version: int | None
     ) -> AsyncGenerator[Sequence[OrderSnapshot | UpToDate | RecordedChange]]:
-        """One order: its snapshot (or, with `after_version`, the changes since, if still kept), then each later change
-        in version order. The first item comes as soon as the stream is open: where `after_version` is the newest one
-        it is UpToDate, but for a final order, which ends it at once. Ends after a final status. Raises OrderNotFound
-        before the first item; `account_id` None sees every account."""
+        """One order: its snapshot (or, with `after_version`, the changes since, if still stored), then each later
+        change in version order. The first item is yielded as soon as the stream is open: where `after_version` is
+        the newest one it is UpToDate, except for a final order, which ends it immediately. Ends after a final
+        status. Raises OrderNotFound before the first item; `account_id` None allows every account.
+        """
 
     def account(
         self, account_id: str, *, after: int | None

@@ -53,10 +53,10 @@ class LoadedOrder:
     """An order as read without a lock, with the executions that the call named, and those amended or with another id.
 
     `attempt` is the number of the newest claim (the fence), `attempts` how many count against the budget, and
-    `maybe_sent_at` the latest moment at which a request may have gone out whose outcome is not known.
-    `lease_until` is set while an attempt is under way (or its process died). `filled_up_to` is the highest cumulative
-    quantity of all its stored executions, zero when there is none, and None when it was not read, or when an operator
-    booked one that the venue does not list yet: then any fill may be that one.
+    `maybe_sent_at` the latest time at which a request with unknown outcome may have been sent. `lease_until` is set
+    while an attempt is running (or its process crashed). `filled_up_to` is the highest cumulative quantity of all its
+    stored executions, zero when there is none, and None when it was not read, or when an operator booked one that the
+    venue does not list yet: then any fill may be that one.
     """
 
     order: Order
@@ -72,11 +72,10 @@ class LoadedOrder:
 class Claim:
     """The right to make one attempt for an order until the lease ends.
 
-    `loaded` is the order as it was claimed, without executions: its `attempt` is the fence that every write of this
-    attempt carries, its `attempts` counts this one too, and in its `maybe_sent_at` an earlier attempt that died under
-    its lease counts as sent at the end of that lease.
-    `claimed_at` is the database's clock. `is_probe` and `venue_failures` are the circuit breaker's state at that time.
-    With `is_halted` the order may be looked up, and must not be sent.
+    `loaded` is the claimed order, without executions: its `attempt` is the fence of every write of this attempt, its
+    `attempts` counts this one too, and in its `maybe_sent_at` an earlier attempt without a result counts as sent at the
+    end of its lease. `claimed_at` is the database's clock. `is_probe` and `venue_failures` are the circuit breaker's
+    state at that time. With `is_halted` the order may be looked up, and must not be sent.
     """
 
     loaded: LoadedOrder
@@ -113,9 +112,9 @@ class OrderWrite:
     Its successors, which may grow without a version, must still be `read_successors`.
 
     With `attempt_end` it is also fenced: written only if the row's newest attempt is that one. With `unclaimed` it is
-    written only while no attempt is or may be under way (used to cancel an order that was never sent).
-    Whether submitting or canceling is still due follows from the order's facts (`is_submission_over`,
-    `cancel.is_open`). `cancel_in` is the time until the cancel request is due next.
+    written only while no attempt is or may be running (used to cancel an order that was never sent). Whether submitting
+    or canceling is still due follows from the order's facts (`is_submission_over`, `cancel.is_open`). `cancel_in` is
+    the time until the cancel request is due next.
     """
 
     order: Order
@@ -139,10 +138,10 @@ class WriteTicket(Protocol):
 
 
 class ImmediateTicket:
-    """The ticket of a write outside a pipeline: there is nothing to wait for."""
+    """The ticket of a write outside a pipeline: there is no wait."""
 
     async def wait(self) -> None:
-        """Return at once."""
+        """Return immediately."""
 
     async def mark_written(self) -> None:
         """Do nothing."""
@@ -152,13 +151,15 @@ IMMEDIATE = ImmediateTicket()
 
 
 class OrderStore(Protocol):
-    """Orders with their executions and changes. Every method raises UnavailableError when the database is away."""
+    """Orders with their executions and changes. Every method raises UnavailableError when the database is
+    unreachable.
+    """
 
     async def store(self, order: Order, *, limits: AccountLimits = NO_LIMITS) -> OrderStored:
         """Store a new order, due to be submitted now, unless its account already has one with its client order id.
 
-        Halts and the account's open orders are checked in the same statement, for all processes alike. `limits` are
-        those by which its terms were checked. Raises OrderDeniedError, and LimitsChangedError when `limits` are stale.
+        Halts and the account's open orders are checked in the same statement, for all processes. `limits` are those by
+        which its terms were checked. Raises OrderDeniedError, and LimitsChangedError when `limits` are outdated.
         """
 
     async def load(self, order_ids: Collection[UUID]) -> Mapping[UUID, LoadedOrder]:
@@ -186,16 +187,16 @@ class OrderStore(Protocol):
         ticket: WriteTicket = IMMEDIATE,
         action: ActionToStore | None = None,
     ) -> Sequence[RecordedChange]:
-        """Write all or nothing, in one statement; return the changes with their places in the sequence.
+        """Write all or nothing, in one statement; return the changes with their positions in the sequence.
 
-        The statement is sent when the ticket allows it. `action` is what an operator did by the writes, or what a
-        stored request of one asked for; the same statement stores it. Raises LeadershipLostError when the fence does
-        not hold, VersionConflictError when a concurrent writer changed an order, claimed it, or stored an execution
-        that was not read, and ExecutionIdTakenError when an execution's id belongs to another order.
+        The statement is sent when the ticket allows it. `action` is the operator's action of the writes, or that of a
+        stored request; the same statement stores it. Raises LeadershipLostError when the fence is not valid,
+        VersionConflictError when a concurrent writer changed an order, claimed it, or stored an execution that was not
+        read, and ExecutionIdTakenError when an execution's id belongs to another order.
         """
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
-        """Claim the orders that are due and that the venue has not shown to have; commit before returning.
+        """Claim the due orders that the venue has not reported; commit before returning.
 
         The circuit breaker limits claims: none while it blocks, and only one order, a probe, while its circuit is open.
         While trading is halted for its account an order is claimed only if it may have been sent.
@@ -214,7 +215,7 @@ class OrderStore(Protocol):
     async def claim_cancels(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[LoadedOrder]:
         """Claim the orders whose cancel request is due, and move their due time to the end of the lease.
 
-        Nothing is claimed while the venue asks for a pause; an open circuit does not delay cancel requests.
+        None is claimed during a pause that the venue requested; an open circuit does not delay cancel requests.
         """
 
     async def claim_due_cancels(self, *, limit: int, overdue_by: timedelta, lease: timedelta) -> Sequence[LoadedOrder]:
@@ -227,7 +228,7 @@ class OrderStore(Protocol):
         """Return the venue client order ids of stored orders by the venue's own ids; unknown ones are left out."""
 
     async def open_at_venue(self, *, silent_for: timedelta, limit: int) -> Sequence[LoadedOrder]:
-        """Return orders unchanged for `silent_for` that are open at the venue, or over and counted otherwise there.
+        """Return orders unchanged for `silent_for` that are open at the venue, or ended with another count there.
 
-        The longest unchanged come first.
+        The longest unchanged are first.
         """

@@ -1,4 +1,4 @@
-"""The limit of requests that a venue puts on one key, shared by all processes: who asks, and where it is kept."""
+"""The limit of requests that a venue puts on one key, shared by all processes: its use, and its storage."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +8,7 @@ from domain.model.rate_budget import RateAnnouncement, RateBudget, RequestPriori
 
 
 class RateLimiter(Protocol):
-    """Stands before every request to the venue and reads the limit in every answer."""
+    """The check before every request to the venue, and the reader of the limit in every answer."""
 
     async def acquire(self, priority: RequestPriority) -> None:
         """Return when the request may be made. Raises RequestHeldBackError when that would take too long."""
@@ -17,17 +17,17 @@ class RateLimiter(Protocol):
         """Return how long requests of the class would be held back, as far as this process knows. Never waits."""
 
     def observe(self, announcement: RateAnnouncement | None) -> None:
-        """Take in what an answer says about the limit; None when it says nothing. Never waits."""
+        """Store the announcement in an answer; None when there is none. Never waits."""
 
     async def pause(self, *, wait: timedelta, error: str) -> None:
-        """Hold back every class, in all processes, for as long as the venue asks. Never raises."""
+        """Hold back every class, in all processes, for the pause that the venue requests. Never raises."""
 
 
 class Unlimited:
     """A venue without a limit: for tests and tools that have none to share."""
 
     async def acquire(self, priority: RequestPriority) -> None:
-        """Return at once."""
+        """Return immediately."""
 
     def held_for(self, priority: RequestPriority) -> timedelta:  # noqa: ARG002 - the port's shape
         """Return no time."""
@@ -44,7 +44,7 @@ class Unlimited:
 class StoredBudget:
     """A budget as it is stored; None when the venue announces no limit. `version` is 0 when nothing was ever stored.
 
-    `now` and `paused_until` are in epoch seconds by the database's clock, the one clock of all processes.
+    `now` and `paused_until` are in epoch seconds by the database's clock, which all processes use.
     """
 
     budget: RateBudget | None

@@ -9,7 +9,7 @@ from domain.model.resolutions import NewResolution, Refusal, Resolution
 
 
 class ResolutionRequests(Protocol):
-    """The requests as those see them who ask. Every method raises UnavailableError."""
+    """The requests for the operators' side. Every method raises UnavailableError."""
 
     async def add(self, new: NewResolution) -> Resolution:
         """Store a request, or return the one that its subject made before for this order under the same id.
@@ -18,12 +18,13 @@ class ResolutionRequests(Protocol):
         """
 
     async def find(self, resolution_id: UUID) -> Resolution:
-        """Return a stored request as it stands."""
+        """Return a stored request in its current state."""
 
 
 class Resolutions(Protocol):
-    """The requests as a worker sees them. Those that change an order are completed by the write of the order. Every
-    method raises UnavailableError."""
+    """The requests for a worker. Those that change an order are completed by the write of the order. Every method
+    raises UnavailableError.
+    """
 
     async def take(self, *, limit: int, lease: timedelta) -> Sequence[Resolution]:
         """Return requests that are not done, and keep them from others until the lease ends.
@@ -33,7 +34,7 @@ class Resolutions(Protocol):
         """
 
     async def find(self, resolution_id: UUID) -> Resolution:
-        """Return a request as it stands."""
+        """Return a request in its current state."""
 
     async def complete(self, resolution_id: UUID, *, before: str, after: str) -> None:
         """Mark a request as done that changed no order by itself, and append it to the audit trail."""

@@ -1,4 +1,4 @@
-"""Where revocations of tokens are kept, and how every process learns of them."""
+"""Storage of revocations of tokens, and how every process reads them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ class TokenRevocations(Protocol):
     async def revoke(self, revocation: Revocation, *, action: NewAction) -> None:
         """Store the revocation and, with it, the operator's action.
 
-        A repeat widens the stored one: it never takes back what was revoked before.
+        A repeat widens the stored one: no revoked token becomes valid.
 
-        What it stores comes after everything that any reader has read.
+        Its position is after all positions that any reader has read.
         """
 
     async def changes_after(self, position: int, *, limit: int) -> RevocationChanges:
         """Return at most `limit` revocations that were stored or widened after the position; 0: all.
 
-        No reader that goes on from the position misses one, whatever else is stored at the same moment. A position
-        beyond the stored ones, as after a restore of the database, counts as 0.
+        No reader that continues from the position misses one, with any concurrent writers. A position beyond the stored
+        ones, as after a restore of the database, counts as 0.
         """

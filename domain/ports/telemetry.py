@@ -100,7 +100,7 @@ class Telemetry(Protocol):
         """Add to a counter."""
 
     def observe(self, metric: Metric, value: float, **labels: str) -> None:
-        """Add a value to a histogram; seconds or items, as the metric's name says."""
+        """Add a value to a histogram; seconds or items, according to the metric's name."""
 
     def set(self, metric: Metric, value: float, **labels: str) -> None:
         """Set a gauge."""
@@ -109,7 +109,7 @@ class Telemetry(Protocol):
         """Log a normal event, with its fields."""
 
     def warning(self, event: str, **fields: object) -> None:
-        """Log a failure that is handled without a person; `next` says what follows."""
+        """Log a failure that is handled without a person; `next` describes what follows."""
 
     def error(self, event: str, **fields: object) -> None:
-        """Log a failure that needs a person; `next` says what to do."""
+        """Log a failure that needs a person; `next` describes what to do."""

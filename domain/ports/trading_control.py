@@ -1,6 +1,6 @@
-"""Trading control: limits and halts, which operators set, and the last known prices that limits need.
+"""Trading control: limits and halts, set by operators, and the last known prices for limits.
 
-What an operator does is stored together with its `action`, all or nothing.
+An operator's action is stored together with its `action`, all or nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -18,11 +18,12 @@ class LimitBook(Protocol):
     """The limits of accounts. Every method raises UnavailableError when the database does not answer."""
 
     async def limits_of(self, account_id: str, *, fresh: bool = False) -> AccountLimits:
-        """Return the account's own limits, else the defaults. With `fresh` they are read from the database, else they
-        may be stale; OrderStore.store detects that."""
+        """Return the account's own limits, else the defaults. With `fresh` they are read from the database, else
+        they may be outdated; OrderStore.store detects that.
+        """
 
     async def defaults(self) -> AccountLimits:
-        """Return the limits of every account without its own, as they are stored now."""
+        """Return the stored limits of every account without its own."""
 
     async def open_orders(self, account_id: str) -> int:
         """Return how many orders of the account are not final."""
@@ -44,7 +45,7 @@ class InstrumentPrices(Protocol):
     """The last known price of each instrument."""
 
     async def last_price(self, isin: str) -> LastPrice | None:
-        """Return the price, which may be stale, or None when none is known."""
+        """Return the price, which may be outdated, or None when none is known."""
 
     async def save(self, prices: Collection[LastPrice]) -> Collection[str]:
         """Store the prices that are newer than the stored ones; return their ISINs.
@@ -116,5 +117,5 @@ class TradingHalts(Protocol):
     async def find(self, halt_ids: Collection[UUID]) -> Sequence[TradingHalt]:
         """Return the halts that exist."""
 
-    async def page(self, request: PageRequest[UUID], *, filter: HaltFilter) -> Page[TradingHalt]:  # noqa: A002 - the API's word
+    async def page(self, request: PageRequest[UUID], *, filter: HaltFilter) -> Page[TradingHalt]:  # noqa: A002 - the API's name
         """Return a page of halts, the newest first, by id."""

@@ -21,10 +21,10 @@ class VenueOrder:
     """An order of ours as the venue knows it.
 
     `terms` is None when the venue's order is of a kind that is never sent from here, a stop order for example.
-    `updated_at` is when the venue changed it last; None when it does not tell. `is_cancel_pending` says that the venue
-    has a cancel request and has not carried it out. `replaces` and `replaced_by` are the venue's ids of the orders that
-    it replaced and was replaced by. One that replaced another has a venue client order id that is not of ours.
-    `reports` states the same as facts: accepted, and ended if it is over. Its fills come from `Venue.fills`.
+    `updated_at` is when the venue changed it last; None when unknown. `is_cancel_pending`: the venue has a cancel
+    request and has not carried it out. `replaces` and `replaced_by` are the venue's ids of the orders that it replaced
+    and was replaced by. One that replaced another has a venue client order id that is not ours. `reports` has the same
+    as facts: accepted, and ended if it has ended. Its fills are returned by `Venue.fills`.
     """
 
     venue_client_order_id: str
@@ -54,8 +54,8 @@ class UnreadableOrder:
 class ExternalOrder:
     """An order on the venue's account that was not placed here.
 
-    Nothing else of it is read, unless it replaced another one, which may be ours: then the order is the `replacement`,
-    if it can be read.
+    Only its ids are read, unless it replaced another one, which may be ours: then the order is the `replacement`, if it
+    can be read.
     """
 
     venue_order_id: str
@@ -79,8 +79,8 @@ class VenueReport:
     """Reports about one order from one message of the venue. `at` is the venue's clock.
 
     `venue_client_order_id` is None when the message names the order only by the venue's own id (`venue_order_id`), and
-    when that order was not placed here and replaced another one, which may be ours: then an OrderReplaced says so.
-    `raw` is the message as it came.
+    when that order was not placed here and replaced another one, which may be ours: then there is an OrderReplaced.
+    `raw` is the received message.
     """
 
     venue_client_order_id: str | None
@@ -93,7 +93,7 @@ class VenueReport:
 
 @frozen
 class ExternalReport:
-    """A message about an external order. Nothing else of it is read, or of one that replaced another, can be read."""
+    """A message about an external order. Only its ids are read, or, of one that replaced another, can be read."""
 
     venue_order_id: str
     is_unreadable_replacement: bool = False
@@ -128,8 +128,9 @@ class Venue(Protocol):
     name: str
 
     async def submit(self, venue_client_order_id: str, terms: Terms) -> SubmissionOutcome:
-        """Send the order once under that id, at once: the caller has acquired the request from the rate limiter. No
-        failure of the venue raises."""
+        """Send the order once under that id, immediately: the caller has acquired the request from the rate
+        limiter. No failure of the venue raises.
+        """
 
     async def cancel(self, venue_order_id: str) -> CancelOutcome:
         """Send one cancel request. No failure of the venue raises."""
@@ -138,7 +139,7 @@ class Venue(Protocol):
         """Look up an order of ours; return None when the venue does not have it. Raises VenueUnreachableError."""
 
     async def find_by_venue_order_id(self, venue_order_id: str) -> FoundOrder | None:
-        """Look an order of any client up by the venue's id; return None when the venue does not have it.
+        """Look up any client's order by the venue's id; return None when the venue does not have it.
 
         Raises VenueUnreachableError.
         """
@@ -153,7 +154,7 @@ class Venue(Protocol):
         """
 
     async def closed_orders(self, *, since: datetime, page: str | None = None) -> OrdersPage:
-        """Return one page of the orders that are over and were submitted since then, the newest first.
+        """Return one page of the ended orders that were submitted since then, the newest first.
 
         Raises VenueUnreachableError. An order that ends while pages are read may be on none of them.
         """

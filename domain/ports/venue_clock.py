@@ -1,4 +1,4 @@
-"""The venue's clock, as far as its answers tell it: what is compared with the venue's times comes from the venue."""
+"""The venue's clock, as far as known from its answers: the venue's times are compared only with this clock."""
 
 from datetime import datetime
 from typing import Protocol
@@ -16,7 +16,7 @@ class VenueClock(Protocol):
         """Return the time at which a request is sent, to be passed to `note`; None while no measurement is due."""
 
     def note(self, shown: datetime, *, asked_at: datetime) -> None:
-        """Note the time in the venue's answer, in whole seconds, to the request that began at `asked_at`."""
+        """Use the time in the venue's answer, in whole seconds, to the request that began at `asked_at`."""
 
 
 class UnmeasuredClock:

@@ -16,19 +16,19 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedAtOnce:
-    """The venue has the order, and it ended at once: its status there is rejected."""
+    """The venue has the order, and it ended immediately: its status there is rejected."""
 
     report: OrderEnded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlreadyPlaced:
-    """The venue says that it has an order with this id: an earlier attempt arrived."""
+    """The venue reports that it has an order with this id: an earlier attempt arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotExecuted:
-    """Proved not to have been executed: the connection was never made, or the venue says so."""
+    """Proved not to have been executed: the connection was never made, or the venue declares it."""
 
     error: str
 
@@ -49,8 +49,7 @@ class RateLimited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeUnknown:
-    """Sent, and the answer proves nothing. `retry_after` is the pause that it asks for, if it says that there were too
-    many requests."""
+    """Sent, and the answer proves nothing. `retry_after` is the requested pause, if there were too many requests."""
 
     error: str
     retry_after: timedelta | None = None
@@ -105,7 +104,7 @@ class CancelUnknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPostponed:
-    """Not executed: the shared rate limit left nothing for the request, or the venue has too many."""
+    """Not executed: the shared rate limit left no request, or the venue has too many."""
 
     error: str
     retry_after: timedelta

@@ -1,6 +1,6 @@
-"""Under which account something may begin: an order, a halt, limits.
+"""The accounts under which an order, a halt or limits may be created.
 
-Every way in asks here, so that whatever account can trade can be halted alone.
+Every entry point checks here, so that any account that can trade can be halted by itself.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class AccountCheck:
     async def require(self, account_id: str) -> None:
         """Raise InvalidAccountError unless the rule allows the id or something is stored under it already.
 
-        Raises UnavailableError, but never for an id that the rule allows: nothing is read for it.
+        Raises UnavailableError, but never for an id that the rule allows, for which nothing is read.
         """
         if self.rule.allows(account_id):
             return

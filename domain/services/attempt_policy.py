@@ -1,6 +1,6 @@
-"""The attempt policy: what each answer of the venue proves about an order, and what follows from it.
+"""The attempt policy: what each answer of the venue proves about an order, and its consequences.
 
-It returns results and logs what needs a person; `domain.services.submission` looks up, sends and records.
+It returns results and logs problems for people; `domain.services.submission` looks up, sends and records.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,8 +40,9 @@ ProvingOutcome = Placed | EndedAtOnce | NotExecuted | NotSent | RateLimited | Ou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionPolicy:
-    """Limits and times of submitting an order. `settle` is how long a look-up may not show a new order yet; `lease`
-    must be longer than two look-ups and one send can take. An order older than `max_age` is not sent any more."""
+    """Limits and times of submitting an order. `settle` is how long a new order may be missing from look-ups;
+    `lease` must be longer than two look-ups and one send can take. An order older than `max_age` is no longer sent.
+    """
 
     max_attempts: int
     backoff: timedelta
@@ -80,8 +81,9 @@ class AttemptPolicy:
                 return replace(self.unauthorized(error), may_have_been_sent=True)
 
     def _sent(self, claim: Claim, outcome: OutcomeUnknown) -> AttemptResult:
-        """Return the result when the answer to a submission proves nothing; one that asks for a pause costs no
-        attempt."""
+        """Return the result when the answer to a submission proves nothing; one that requests a pause costs no
+        attempt.
+        """
         unknown = self.unknown(claim, outcome.error, may_have_been_sent=True)
         if outcome.retry_after is None:
             return unknown
@@ -90,7 +92,7 @@ class AttemptPolicy:
     def _refused_in_answer(self, claim: Claim, reason: Reason) -> AttemptResult:
         """Return the result for a refusal. It decides at once only if no earlier attempt may have sent the order.
 
-        The settle time starts again: what the venue refused may be the second of two requests that crossed.
+        The settle time starts again: the refused one may be the second of two concurrent requests.
         """
         if claim.loaded.maybe_sent_at is None:
             return refused(claim, reason, sign=VenueSign.WORKS)
@@ -125,9 +127,9 @@ class AttemptPolicy:
         )
 
     def not_shown(self, claim: Claim) -> AttemptResult:
-        """Return the result for an order that the venue says it has and a look-up does not show.
+        """Return the result for an order that the venue reports to have and a look-up does not find.
 
-        A new order may not be shown yet; once the settle time is over it is a contradiction.
+        A new order may be missing yet; after the settle time it is a contradiction.
         """
         if claim.loaded.maybe_sent_at is not None:
             self.telemetry.error(
@@ -140,11 +142,11 @@ class AttemptPolicy:
         return replace(hidden, sign=VenueSign.NOTHING, counts=False)
 
     def not_asked(self, claim: Claim, error: VenueUnreachableError) -> AttemptResult:
-        """Return the result for an order that the venue says it has when the look-up failed.
+        """Return the result for an order that the venue reports to have when the look-up failed.
 
-        Such an attempt does not count: an order that the venue says it has is never given up for its attempts.
+        Such an attempt does not count: an order that the venue reports to have is never given up for its attempts.
         """
-        claimed = self.unknown(claim, f"the venue has it, and cannot be asked: {error}", may_have_been_sent=True)
+        claimed = self.unknown(claim, f"the venue has it, and the look-up failed: {error}", may_have_been_sent=True)
         sign = VenueSign.NOTHING if isinstance(error, VenueBusyError) else claimed.sign
         return replace(claimed, counts=False, sign=sign)
 
@@ -160,7 +162,7 @@ class AttemptPolicy:
         return self._not_executed(claim, str(error))
 
     def held_back_by_limit(self, claim: Claim, error: str, *, retry_after: timedelta) -> AttemptResult:
-        """Return the result when the shared rate limit left nothing for a request: the attempt does not count."""
+        """Return the result when the shared rate limit left no request: the attempt does not count."""
         return held_back(claim, error=error, next_in=retry_after + self._backoff(claim))
 
     def settling(self, claim: Claim) -> AttemptResult | None:
@@ -189,7 +191,7 @@ class AttemptPolicy:
         )
 
     def not_checked(self, claim: Claim, *, outcome: str, error: str) -> AttemptResult:
-        """Return the result when the database did not say what must be known before sending: nothing is sent."""
+        """Return the result when the database did not answer a check before sending: nothing is sent."""
         return AttemptResult(
             outcome=outcome, reports=doubts(claim), error=error, counts=False, next_in=self._backoff(claim)
         )

@@ -1,7 +1,7 @@
 """Batching of many callers' items into one call.
 
-An item is flushed at once when no flush is running, else with all that gathered meanwhile. So a single caller pays one
-round trip, and concurrent callers share one. It knows nothing of orders or databases.
+An item is flushed immediately when no flush is running, else together with all that were collected meanwhile. So a
+single caller waits for one round trip, and concurrent callers share one. It is independent of orders and databases.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         """Flush the item with those of other callers; return its own result or raise its own error.
 
-        A cancelled caller affects no other; its item may be flushed nevertheless. Raises UnavailableError when
+        A cancelled caller does not affect others; its item may still be flushed. Raises UnavailableError when
         `queue_max_items` are waiting already.
         """
         if len(self._queue) >= self._queue_max_items:
@@ -57,7 +57,8 @@ class Batcher(Generic[Item, Result]):
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max_items))]
                 await self._flush_batch([waiting for waiting in batch if not waiting.result.done()])
         finally:
-            # No await between the last look at the queue and this line, or an item that comes in between is stranded.
+            # No await between the last check of the queue and this line, or an item added in between would never be
+            # flushed.
             self._flusher = None
             self._cancel(self._queue)
 

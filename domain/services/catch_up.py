@@ -1,7 +1,7 @@
 """Catch-up of reports: read the venue's fills since a time, and record them through the same code as the stream's.
 
 Reports repeat harmlessly, so a catch-up may overlap with the stream and with another catch-up. A fill that cannot be
-read or recorded, or whose order cannot be looked up, stops no other.
+read or recorded, or whose order cannot be looked up, does not stop others.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class RecordedReports:
     """The result of a batch: the committed changes, the reports of orders of ours that are not stored, and whether a
     fill was missed.
 
-    `unresolved` are the reports of which it is not known yet whose order they are about: nothing of them is recorded.
+    `unresolved` are the reports whose order is not known yet: they are not recorded.
     """
 
     changes: Sequence[RecordedChange] = ()
@@ -51,9 +51,8 @@ class RecordedReports:
 class CatchUp:
     """The use case of recording the venue's reports, of any order, streamed or read.
 
-    A fill that was read and of which it stays unknown for `pending_max` whose order it is about is a dead letter.
-    Orders whose executions do not add up are added to the `suspects`.
-    `unknown_ids` are the orders of ours that are not stored here, so that each is logged once.
+    A read fill whose order stays unknown for `pending_max` is a dead letter. Orders whose executions do not add up are
+    added to the `suspects`. `unknown_ids` are our orders that are not stored here, so that each is logged once.
     """
 
     venue: Venue
@@ -72,7 +71,7 @@ class CatchUp:
     ) -> RecordedReports:
         """Record reports of any order, in their order, without a request to the venue.
 
-        Those of external orders are only counted. Raises as `Recording.record`.
+        Those of external orders are only counted. Raises the errors of `Recording.record`.
         """
         unnamed = [report for report in reports if report.venue_client_order_id is None]
         for report in unnamed:
@@ -85,7 +84,7 @@ class CatchUp:
             name = report.venue_client_order_id or ours.get(report.venue_order_id)
             if name is not None:
                 if report.venue_client_order_id is None:
-                    # Known or not: only with these it is known to the order whose fill that is.
+                    # Also for a known one: they identify the order of the fill.
                     by_order[name].extend(self.owners.links_to(report.venue_order_id))
                 by_order[name].extend(report.reports)
             elif self.owners.is_external(report.venue_order_id):
@@ -128,7 +127,7 @@ class CatchUp:
             )
 
     async def owners_of(self, reports: Iterable[VenueReport]) -> Owners:
-        """Find out whose orders the reports are about; the venue is asked. Raises UnavailableError."""
+        """Look up the orders of the reports at the venue. Raises UnavailableError."""
         return await self.owners.resolve(report.venue_order_id for report in reports)
 
     async def record_listed(self, fills: Sequence[ListedFill]) -> int:
@@ -177,7 +176,7 @@ class CatchUp:
             while under_way:
                 await under_way.popleft()
         except TransientError as error:
-            # Let the batch that is being written finish and publish its changes.
+            # Let the running write finish and publish its changes.
             results = await asyncio.gather(*under_way, return_exceptions=True)
             failures = [result for result in results if isinstance(result, BaseException)]
             # What was listed before the venue stopped answering counts as recorded: one that failed is not.
@@ -190,7 +189,7 @@ class CatchUp:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _unrecorded(self, fills: Sequence[VenueReport]) -> Sequence[VenueReport]:
-        """Return the fills that are not recorded yet: the others would be read, applied, and change nothing."""
+        """Return the fills that are not recorded yet: the others would be read and applied without effect."""
         names = [fill_name(fill) for fill in fills]
         recorded = await self.orders.recorded_fills([name for name in names if name is not None])
         return [fill for fill, name in zip(fills, names, strict=True) if name is None or name not in recorded]

@@ -1,4 +1,4 @@
-"""Look-up of one order at the venue: of its venue order, and of those that replaced it, as far as they are not over."""
+"""Look-up of one order at the venue: of its venue order, and of its replacements that have not ended."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ case: the newest would never be in a longer chain. What replaced an order more o
 
 
 async def look_up(venue: Venue, order: Order, *, is_whole: bool = False) -> Sequence[VenueOrder]:
-    """Return what the venue shows of the order, the newest venue order last; nothing if it does not have it.
+    """Return the venue orders of the order, the newest last; none if the venue does not have it.
 
     The first one is found by our name for it, and the others by the venue's ids, since their names are not ours. With
-    `is_whole` those that are over are looked up as well. Raises VenueUnreachableError.
+    `is_whole` ended ones are looked up as well. Raises VenueUnreachableError.
     """
     chain = chain_of(order.facts)
     names = [name for name in chain if is_whole or not is_over(order.facts, name)] or [chain[-1]]

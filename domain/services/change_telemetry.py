@@ -11,7 +11,7 @@ _REPAIRED = frozenset({Anomaly.MISSED_FILL, Anomaly.MISSED_AMENDMENT})
 
 def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
     """Count and log a committed change for operators."""
-    if change.kind is ChangeKind.FILL:  # The most frequent by far, and nothing an operator has to know.
+    if change.kind is ChangeKind.FILL:  # The most frequent one, without information for an operator.
         return
     order = change.order
     reason = order.reason.message if order.reason else None
@@ -31,7 +31,7 @@ def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
                 "order_revived",
                 order_id=str(order.id),
                 status=order.status,
-                next="it is followed again and can be canceled; tell the account, which saw it end",
+                next="it is followed again and can be canceled; notify the account, for which it had ended",
             )
         case ChangeKind.RESTATED:
             terms = order.current_terms
@@ -57,8 +57,9 @@ def log_change(telemetry: Telemetry, change: RecordedChange) -> None:
 
 
 def log_anomalies(telemetry: Telemetry, order_id: UUID, anomalies: Sequence[Anomaly]) -> None:
-    """Count and log what looks wrong about an order. A missed fill or amendment is only counted: the order is repaired,
-    which reports it when it fails."""
+    """Count and log anomalies of an order. A missed fill or amendment is only counted: the order is repaired, which
+    reports a failure.
+    """
     for anomaly in anomalies:
         telemetry.count(Metric.ANOMALIES, kind=anomaly)
         if anomaly not in _REPAIRED:

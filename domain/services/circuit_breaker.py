@@ -1,8 +1,8 @@
-"""The circuit breaker of a venue, shared by all workers: it blocks claims while the venue is down or asks for a pause.
+"""The circuit breaker of a venue, shared by all workers: it blocks claims while the venue is down or requests a pause.
 
-Consecutive attempts that fail through no order's fault open the circuit: nothing is claimed for a while, then one order
-at a time, and the first usable answer closes it. Its state is in the database and the claims check it, so every worker
-obeys it, and a waiting order uses no attempt. See docs/decisions/0006.
+Consecutive attempts that fail for reasons other than the order open the circuit: no order is claimed for a while, then
+one at a time, and the first usable answer closes it. Its state is in the database and the claims check it, so every
+worker obeys it, and a waiting order uses no attempt. See docs/decisions/0006.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ NO_WAIT = timedelta(0)
 
 
 class VenueSign(Enum):
-    """What an attempt shows about the venue itself, whatever it shows about the order."""
+    """What an attempt shows about the venue itself, independent of the order."""
 
     WORKS = "works"
     FAILS = "fails"
@@ -45,7 +45,9 @@ class BreakerPolicy:
 
 
 class CircuitBreaker:
-    """The circuit breaker as this process sees it: it stores what attempts show, and logs when the circuit changes."""
+    """The circuit breaker as seen by this process: it stores the results of attempts, and logs changes of the
+    circuit.
+    """
 
     def __init__(self, store: BreakerStore, *, policy: BreakerPolicy, telemetry: Telemetry) -> None:
         self._store = store
@@ -65,7 +67,7 @@ class CircuitBreaker:
         return timedelta(seconds=max(self._blocked_until - asyncio.get_running_loop().time(), 0.0))
 
     async def update(self, sign: VenueSign, claim: Claim, *, error: str | None, wait: timedelta | None) -> None:
-        """Store what an attempt showed about the venue; `wait` is the pause that a busy venue asks for."""
+        """Store what an attempt showed about the venue; `wait` is the pause that a busy venue requests."""
         try:
             match sign:
                 case VenueSign.WORKS:
@@ -91,7 +93,7 @@ class CircuitBreaker:
         self._telemetry.set(Metric.VENUE_CIRCUIT, circuit.value)
 
     async def _worked(self, claim: Claim) -> None:
-        # Write only after a failure, of this worker or another: a venue that works costs no statement.
+        # Write only after a failure, of this worker or another: a working venue costs no statement.
         if not (self._has_failed or claim.venue_failures):
             return
         update = await self._store.record_success()

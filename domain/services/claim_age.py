@@ -1,7 +1,7 @@
 """The age of a claim by every clock that a process can read.
 
-The event loop's clock stops while a host is suspended, and the wall clock can be set: neither alone tells how long ago
-an order was claimed. A claim that is old by any of them is checked in the database before its order is sent.
+The event loop's clock stops while a host is suspended, and the wall clock can be set: neither by itself shows how long
+ago an order was claimed. A claim that is old by any of them is checked in the database before its order is sent.
 """
 
 import asyncio
@@ -40,6 +40,6 @@ class ClaimAge:
         return asyncio.get_running_loop().time() - self.claimed_at
 
     def may_exceed(self, bound: timedelta) -> bool:
-        """Return whether the claim is older by any clock. One that was put back by as much tells as little."""
+        """Return whether the claim is older by any clock. A clock that was set back by that much shows nothing."""
         ages = [abs(clock() - then) for clock, then in zip(self.clocks, self._others, strict=True)]
         return max(self.seconds(), *ages) > bound.total_seconds()

@@ -25,9 +25,9 @@ class ClaimBudget:
 
     @asynccontextmanager
     async def reserve(self, count: int, *, within: timedelta) -> AsyncIterator["Reservation"]:
-        """Wait until there is room, then reserve it for `count` orders. What is left of it is released at the end.
+        """Wait for capacity, then reserve it for `count` orders. The rest of it is released at the end.
 
-        Raises BudgetExhaustedError when there is no room in that time.
+        Raises BudgetExhaustedError when there is no capacity in that time.
         """
         try:
             async with asyncio.timeout(within.total_seconds()), self._lock:
@@ -51,7 +51,7 @@ class ClaimBudget:
 
 
 class Reservation:
-    """The part of the budget that one claim holds, in orders."""
+    """The part of the budget that one claim occupies, in orders."""
 
     def __init__(self, budget: ClaimBudget, count: int) -> None:
         self._budget = budget

@@ -1,4 +1,4 @@
-"""Dead letters: what a venue sent and could not be recorded is stored raw, with an alert."""
+"""Dead letters: a message of a venue that could not be recorded is stored raw, with an alert."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -14,8 +14,9 @@ KEPT_CACHED_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterKeeper:
-    """The dead letters of one source. `_kept` are the digests of those that are stored: overlapping reads repeat them,
-    and each is logged once."""
+    """The dead letters of one source. `_kept` are the digests of the stored ones: overlapping reads repeat them,
+    and each is logged once.
+    """
 
     source: str
     dead_letters: DeadLetters
@@ -23,14 +24,14 @@ class DeadLetterKeeper:
     _kept: dict[bytes, None] = field(default_factory=dict)
 
     async def keep(self, item: VenueReport | UnreadableReport | UnreadableFill, *, error: str) -> None:
-        """Log the item, which people are alerted of, and store it raw. Never raises for a database that is away."""
+        """Log the item as an alert, and store it raw. Never raises for an unreachable database."""
         raw = item.raw or repr(item).encode()
         digest = hashlib.sha256(raw).digest()
         if digest in self._kept:
             return
         self.telemetry.count(Metric.REPORTS_UNREADABLE)
         self.telemetry.error(
-            "dead_letter", source=self.source, error=error, next="stored raw in dead_letters; the rest goes on"
+            "dead_letter", source=self.source, error=error, next="stored raw in dead_letters; the rest is recorded"
         )
         try:
             await self.dead_letters.add(source=self.source, error=error, raw=raw)

@@ -11,7 +11,7 @@ from domain.ports.order_store import AttemptEnd, LoadedOrder, OrderWrite
 
 @frozen
 class Decision:
-    """The outcome of applying reports to one order as it was read, and what is written with it (see OrderWrite)."""
+    """The outcome of applying reports to one order as read, and the data to write with it (see OrderWrite)."""
 
     row: LoadedOrder
     applied: Applied
@@ -26,7 +26,7 @@ class Decision:
 
     @property
     def has_effect(self) -> bool:
-        """Whether there is anything to write. A repeat, or a report that adds nothing, costs no write."""
+        """Return whether there is anything to write. A repeat, or a report that adds nothing, costs no write."""
         return (
             self.attempt_end is not None
             or self.cancel_in is not None

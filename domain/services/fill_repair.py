@@ -1,8 +1,8 @@
-"""Repair of orders of which the venue counts another quantity as filled than is recorded: each is read by its own id.
+"""Repair of orders whose filled quantity differs between the venue's count and the records: each is read by its own id.
 
-The venue's lists may come late, omit a row at a page's border, or never show a fill. What the venue counts is the check
-in both directions: more means that a fill is missing, less that a bust or correction is. A missing fill is looked for
-until it is found, with growing pauses. A missing bust is only reported: that a fill is listed no longer proves nothing.
+The venue's lists may be late, omit a row at a page's border, or never contain a fill. The venue's count is the check in
+both directions: more means that a fill is missing, less that a bust or correction is. A missing fill is looked up until
+it is found, with growing pauses. A missing bust is only reported: a fill that is no longer listed proves nothing.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class FillRepair:
     async def _read_pages(self) -> int:
         """Read the list of fills where many orders are new here, as after the close; return the number of changes.
 
-        It is read as far as it can save look-ups, from the oldest of their last changes on.
+        It is read only while that saves look-ups, from the oldest of their last changes on.
         """
         new = [name for name in self._suspects.names() if self._schedule.since(name) is None]
         pages_max, changes = len(new) // LOOK_UPS_PER_PAGE, 0
@@ -107,7 +107,7 @@ class FillRepair:
             return 0
         found = await look_up(self.venue, before.order, is_whole=True)
         if not found or before.order.facts.venue_order_id != found[0].venue_order_id:
-            # What the venue does not have, or has otherwise, is for others to judge.
+            # Missing or differing fills at the venue are handled elsewhere.
             self._suspects.remove(name)
             return 0
         self.telemetry.count(Metric.FILL_REPAIRS)
@@ -127,7 +127,7 @@ class FillRepair:
         return changes
 
     def _judge(self, name: str, found: Sequence[VenueOrder], *, before: LoadedOrder, after: LoadedOrder) -> None:
-        """Compare what the venue counted between both readings, of each venue order: fills may go on meanwhile."""
+        """Compare the venue's count between both reads, for each venue order: fills may continue meanwhile."""
         different = [one for one in found if _is_missing(one, after) or _is_excess(one, before, after)]
         if not different:
             self._settle(name)
@@ -163,5 +163,5 @@ def _is_excess(found: VenueOrder, before: LoadedOrder, after: LoadedOrder) -> bo
 
 
 def _adds_up(row: LoadedOrder) -> bool:
-    """Return whether nothing that is recorded shows a difference: no gap between fills, and no other count."""
+    """Return whether the records show no difference: no gap between fills, and the same count."""
     return row.order.facts.filled_quantity == row.filled_up_to and not disagrees(row.order.whole)

@@ -16,10 +16,10 @@ DEFERRED_FILLS_MAX = 10_000
 
 @dataclass(slots=True)
 class FillsRead:
-    """The result of one read of the fills since `since`: the number of changes, and when the newest fill was executed,
-    and the oldest of which it is not known yet whose order it is, all by the venue's clock.
+    """The result of one read of the fills since `since`: the number of changes, when the newest fill was executed, and
+    the oldest one whose order is not known yet, all by the venue's clock.
 
-    `failure` ended the list early, as a rate limit does: what was listed before is recorded.
+    `failure` ended the list early, for example a rate limit: fills listed before it are recorded.
     """
 
     since: datetime
@@ -42,7 +42,7 @@ class FillsRead:
             self.keep_pending(fill)
 
     def keep_pending(self, fill: ListedFill) -> None:
-        """Note a fill that must be read again; of an unreadable one the time is not known."""
+        """Record a fill that must be read again; the time of an unreadable one is unknown."""
         at = fill.at if isinstance(fill, VenueReport) else self.since
         self.pending_since = at if self.pending_since is None else min(self.pending_since, at)
 

@@ -40,13 +40,13 @@ class HaltCache:
         return account_id in self._halted or None in self._halted
 
     async def _refresh(self) -> None:
-        # A task that is done and whose callback has not run yet counts as none: awaiting it would return at once, again
-        # and again, and the loop would never run the callback.
+        # A finished task whose callback has not run yet counts as none: awaiting it would return immediately,
+        # repeatedly, and the loop would never run the callback.
         if self._refresh_task is None or self._refresh_task.done():
             # An empty context: the read belongs to no single caller's request.
             self._refresh_task = asyncio.create_task(self._read(), context=Context())
             self._refresh_task.add_done_callback(self._refreshed)
-        # Shielded: a cancelled caller must not cancel the read of the others.
+        # Shielded: a cancelled caller must not cancel the shared read.
         await asyncio.shield(self._refresh_task)
 
     async def _read(self) -> None:

@@ -27,7 +27,7 @@ class _Entry:
 
 @dataclass(slots=True, kw_only=True)
 class LookUpSchedule(Generic[Key]):
-    """The next look-ups of orders that were looked up in vain. Beyond `entries_max` the oldest entry is forgotten."""
+    """The next look-ups of orders that were not settled by one. Above `entries_max` the oldest entry is removed."""
 
     first_pause: timedelta
     pause_max: timedelta
@@ -59,30 +59,31 @@ class LookUpSchedule(Generic[Key]):
         self._entries[key] = _Entry(since=since, next_at=now + self.first_pause, pause=self.first_pause)
 
     def since(self, key: Key) -> datetime | None:
-        """Return when the order was first looked up in vain; None when it was not."""
+        """Return when the order was first looked up without success; None when it was not."""
         entry = self._entries.get(key)
         return None if entry is None else entry.since
 
     def next_at(self, key: Key) -> datetime | None:
-        """Return when the order may be looked up again; None when it was not looked up in vain."""
+        """Return when the order may be looked up again; None when it was not looked up without success."""
         entry = self._entries.get(key)
         return None if entry is None else entry.next_at
 
     def remove(self, key: Key) -> None:
-        """Forget the order: it is settled."""
+        """Remove the order: it is settled."""
         self._entries.pop(key, None)
 
     def keep_only(self, keys: Collection[Key]) -> None:
-        """Forget every other order."""
+        """Remove every other order."""
         for key in self._entries.keys() - set(keys):
             del self._entries[key]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUpPolicy:
-    """Bounds of the look-ups of single orders: how many one run makes, and for how long it begins new ones.
+    """Bounds of the look-ups of single orders: how many one run makes, and for how long it starts new ones.
 
-    After a look-up in vain the next one is `first_pause` later, and each time twice as much up to `pause_max`.
+    After an unsuccessful look-up the next one is `first_pause` later, and then twice the pause each time up to
+    `pause_max`.
     """
 
     per_run_max: int

@@ -1,7 +1,7 @@
-"""Orders that the venue accepted and does not know any more: an alert is logged, and the orders stay as they are.
+"""Orders that the venue accepted and no longer has: an alert is logged, and the orders are unchanged.
 
-The venue's own "not found" proves nothing about what became of the order: it may have been executed. So nothing is
-concluded from it, whatever its number; an operator asks the venue, and resolves the order.
+The venue's own "not found" proves nothing about the order's outcome: it may have been executed. So nothing is concluded
+from any number of them; an operator asks the venue, and resolves the order.
 """
 
 from collections.abc import Iterable
@@ -22,10 +22,10 @@ class _Missing:
 
 @dataclass(slots=True, kw_only=True)
 class LostOrders:
-    """The orders that look-ups do not show, by their venue client order ids: at most so many as can be put off.
+    """The orders that look-ups do not find, by their venue client order ids: at most as many as can be postponed.
 
-    One look-up is not enough, since a venue may hide an order for some seconds: an order is lost when look-ups have not
-    shown it for `lost_after`.
+    One look-up is not enough, since an order may be missing for some seconds: an order is lost when look-ups have not
+    found it for `lost_after`.
     """
 
     telemetry: Telemetry
@@ -34,7 +34,7 @@ class LostOrders:
     _missing: dict[str, _Missing] = field(default_factory=dict)
 
     def note_missing(self, row: LoadedOrder) -> None:
-        """Note that the venue says that it does not have the order; log it once when that has lasted."""
+        """Record that the venue does not have the order; log it once when that has lasted."""
         order, now = row.order, self.clock()
         missing = self._missing.setdefault(order.venue_client_order_id, _Missing(since=now))
         if len(self._missing) > PUT_OFF_MAX:
@@ -48,7 +48,7 @@ class LostOrders:
             venue_client_order_id=order.venue_client_order_id,
             venue_order_id=order.facts.venue_order_id,
             status=order.status,
-            next="it stays as it is and is looked up ever less often; ask the venue, then resolve it by hand",
+            next="it is unchanged and looked up at growing intervals; ask the venue, then resolve it by hand",
         )
 
     def note_shown(self, venue_client_order_ids: Iterable[str]) -> None:

@@ -1,7 +1,8 @@
-"""Comparison of our open orders with the venue's list, which others fill too, and look-ups of those that it lacks.
+"""Comparison of our open orders with the venue's list, which includes external ones, and look-ups of those that it
+lacks.
 
-Hundreds of orders end in one moment, at the close. So where many are lacking the venue's list of closed orders is read
-first, 500 to a request, and only what that does not show is looked up.
+Hundreds of orders end at the same time, at the close. So where many are missing the venue's list of closed orders is
+read first, 500 to a request, and only orders missing there are looked up.
 """
 
 import asyncio
@@ -74,7 +75,7 @@ class OpenOrders:
     async def compare(self, *, silent_for: timedelta) -> int:
         """Run once; return the number of changes. Raises VenueUnreachableError and UnavailableError.
 
-        Orders are looked up that are open here only and unchanged for `silent_for`.
+        Orders that are open only here and unchanged for `silent_for` are looked up.
         """
         async with self._running:
             changes, is_complete = await self._record_list()
@@ -118,7 +119,7 @@ class OpenOrders:
             except (VenueBusyError, VenueNotConnectedError):
                 raise
             except VenueUnreachableError:
-                # The next run starts at the first page: perhaps it is this page that the venue does not take.
+                # The next run starts at the first page: perhaps the venue does not accept this page.
                 self._page = None
                 raise
             changes += await self._record_page(page.orders)
@@ -137,7 +138,7 @@ class OpenOrders:
         return await self._shown.record(found)
 
     async def _look_up_unlisted(self, silent_for: timedelta) -> int:
-        # At most so many of the rows are listed or not due, so they cannot hide those that closed without a report.
+        # At most that number of the rows are listed or not due, so they cannot hide those that closed without a report.
         limit = len(self._listed) + len(self._schedule) + self.look_ups.per_run_max * LOOK_UPS_PER_PAGE
         rows = await self.orders.open_at_venue(silent_for=silent_for, limit=limit)
         unlisted = {
@@ -155,9 +156,9 @@ class OpenOrders:
         return changes
 
     async def _record_closed(self, unlisted: Mapping[Revision, LoadedOrder]) -> int:
-        """Record those of the orders that the venue's list of closed orders shows; return the number of changes.
+        """Record the orders in the venue's list of closed orders; return the number of changes.
 
-        The list is read as far as it can save look-ups. What it shows is not looked up before its pause has passed.
+        The list is read only while that saves look-ups. Orders in it are not looked up before their pause has passed.
         """
         now = self.clock()
         due = {key[0]: key for key in unlisted if self._schedule.is_due(key, now=now)}
@@ -185,7 +186,7 @@ class OpenOrders:
     async def _look_up(
         self, orders: Mapping[Revision, LoadedOrder]
     ) -> tuple[OrdersByName, VenueUnreachableError | None]:
-        """Look orders up within the bounds of one run; return those found, and an error that concerns all look-ups."""
+        """Look up orders within the bounds of one run; return those found, and an error that concerns all look-ups."""
         found: OrdersByName = {}
         for order in self.look_ups.run(self._schedule, orders, clock=self.clock):
             self._schedule.put_off(order, now=self.clock())

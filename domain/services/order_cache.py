@@ -1,11 +1,11 @@
 """Cache of the orders that were written last, so that the next report about one of them needs no read.
 
-A cached order may be stale: another process may have written it since. The statement that writes compares every order's
-version and finds that out; then the orders are removed from the cache and read.
+A cached order may be outdated: another process may have written it since. The statement that writes compares every
+order's version and detects that; then the orders are removed from the cache and read.
 
 The stored executions are not cached. A fill that raises the cumulative quantity above that of every stored execution is
-none of them by its total; if it is one of them by its id, the statement finds that out too. For any other report about
-an execution the executions are read from the database.
+none of them by its total; if it is one of them by its id, the statement detects that too. For any other report about an
+execution the executions are read from the database.
 """
 
 from collections.abc import Iterable, Mapping
@@ -98,5 +98,7 @@ def as_written(row: LoadedOrder, applied: Applied) -> LoadedOrder:
 
 
 def _expects_more_fills(order: Order) -> bool:
-    """Return whether it is worth caching. An ended order is not: its end reasons may grow without a new version."""
+    """Return whether caching is useful. It is not for an ended order: its end reasons may grow without a new
+    version.
+    """
     return not order.facts.ends and order.facts.filled_quantity < order.quantity

@@ -1,8 +1,8 @@
-"""Whose order a venue's id names: one of ours, or an external one.
+"""Whether a venue's id names one of our orders, or an external one.
 
-An id that is linked to one of our orders needs no request. For any other the venue is asked for the order's client
-order id, since a fill may precede the acknowledgement of a new order of ours. An order that was not placed here is ours
-all the same if it replaced one of ours: that it states itself.
+An id that is linked to one of our orders needs no request. For any other the order's client order id is looked up at
+the venue, since a fill may precede the acknowledgement of a new order of ours. An order that was not placed here is
+ours if it replaced one of ours, which it names itself.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,8 +29,8 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owners:
-    """The venue client order ids of our orders by the venue's ids, the venue's ids of external orders, and those of
-    which the venue shows no order.
+    """The venue client order ids of our orders by the venue's ids, the venue's ids of external orders, and those
+    without an order at the venue.
 
     Any other id is pending: its look-up failed or was not made yet.
     """
@@ -99,7 +99,7 @@ class OrderOwners:
         return [self._replaced[each] for each in reversed([name, *self._replaced_by(name)]) if each in self._replaced]
 
     def is_external(self, name: str) -> bool:
-        """Return whether the id is known to name an external order, or what replaced one."""
+        """Return whether the id is known to name an external order, or a replacement of one."""
         return any(each in self._external for each in (name, *self._replaced_by(name)))
 
     def _replaced_by(self, name: str) -> Sequence[str]:
@@ -110,13 +110,13 @@ class OrderOwners:
         return line[1:]
 
     def pending_since(self, name: str) -> datetime | None:
-        """Return when the id was first looked up in vain; None when it was not."""
+        """Return when the id was first looked up without success; None when it was not."""
         return self._schedule.since(name)
 
     async def resolve(self, names: Iterable[str]) -> Owners:
         """Resolve the ids as far as the bounds of one run allow, in their order. Raises UnavailableError.
 
-        A look-up that fails concerns its id alone, unless it failed for the number of requests or for our key.
+        A failed look-up concerns only its id, unless it failed for the number of requests or for our key.
         """
         wanted = list(dict.fromkeys(names))
         ours = await self.linked(wanted)
@@ -131,7 +131,7 @@ class OrderOwners:
         )
 
     async def _look_up(self, name: str) -> bool:
-        """Look one order up; return whether more look-ups make sense now."""
+        """Look up one order; return whether more look-ups make sense now."""
         self._schedule.put_off(name, now=self.clock())
         self._not_found.pop(name, None)
         try:
@@ -144,7 +144,7 @@ class OrderOwners:
         return True
 
     async def _follow(self, name: str) -> None:
-        """Look up the order, and those that it replaced until it is known whose they are."""
+        """Look up the order, and those that it replaced until it is known whether they are ours."""
         for _ in range(LINE_MAX):
             oldest = [name, *self._replaced_by(name)][-1]
             found = await self.venue.find_by_venue_order_id(oldest)

@@ -1,8 +1,7 @@
 """The pipeline of batches of one stream: while one is written the next is decided, as if the first were stored already.
 
-A batch predicts what its orders will be once it is written. The next batch is decided on that prediction, waits for its
-ticket, and is decided again when the prediction did not hold. So nothing is written that rests on a row which was never
-stored.
+A batch predicts its orders after the write. The next batch is decided on that prediction, waits for its ticket, and is
+decided again when the prediction did not hold. So no write is based on a row that was never stored.
 """
 
 import asyncio
@@ -45,7 +44,7 @@ class PipelineTicket:
         self._is_predicted.set()
 
     async def mark_written(self) -> None:
-        """Let the next batch write at once, before this one's outcome is processed."""
+        """Let the next batch write immediately, before this one's outcome is processed."""
         self.prediction_held = self._is_first_prediction
         self.end()
         for _ in range(LOOP_ROUNDS_UNTIL_NEXT_WRITE):

@@ -59,7 +59,7 @@ class Placement:
         """Store the order and return; a worker submits it afterwards.
 
         Raises InvalidOrderError, OrderDeniedError, ClientOrderIdConflictError, and UnavailableError when it cannot be
-        stored, which is counted by its reason; InvalidAccountError when nothing may begin under the account's id.
+        stored, which is counted by its reason; InvalidAccountError when the account rule refuses the id.
         """
         try:
             return await self._place(command)
@@ -69,7 +69,7 @@ class Placement:
                 "order_refused",
                 cause=error.reason.value,
                 sqlstate=error.sqlstate,
-                next="the client is told to try again",
+                next="the client is asked to retry",
             )
             raise
 
@@ -142,7 +142,7 @@ class Placement:
     async def _stored_before(self, command: PlaceOrder, refusal: InvalidOrderError | OrderDeniedError) -> OrderStored:
         """Return the order that was stored for this client order id before; if there is none, raise the refusal.
 
-        A repeat must not be answered with a denial, as if nothing had been stored, because trading was halted since.
+        A repeat must not be denied, as if nothing had been stored, because trading was halted since.
         """
         if isinstance(refusal, InvalidOrderError) and any(one.code not in OF_THE_INSTRUMENT for one in refusal.issues):
             raise refusal

@@ -13,9 +13,9 @@ from domain.services.decision import Decision
 
 
 class PriceTapeWriter(PriceTape):
-    """PriceTape that holds the newest price of each instrument until it is written, so that recording never waits.
+    """PriceTape that buffers the newest price of each instrument until it is written, so that recording never waits.
 
-    A price that is not written yet when the process dies is lost; the instrument's next execution replaces it.
+    A price that is not written yet when the process is killed is lost; the instrument's next execution replaces it.
     """
 
     def __init__(self, prices: InstrumentPrices, *, every_seconds: float, telemetry: Telemetry) -> None:

@@ -1,9 +1,8 @@
-"""One limit of requests for all processes of a venue key: ask the shared budget, wait within a bound, or give up.
+"""One limit of requests for all processes of a venue key: acquire from the shared budget, wait within a bound, or fail.
 
-What is granted is written down first, by compare and swap in the database, so no interleaving of processes grants
-more than the limit. Requests of one process that ask at about the same time share one decision. A venue that announces
-no limit costs each process one read a second at most, which shows it the pauses of others, and one comparison for each
-request.
+Grants are stored first, by compare and swap in the database, so no interleaving of processes grants more than the
+limit. Concurrent requests of one process share one decision. A venue that announces no limit costs each process one
+read a second at most, which returns the pauses of others, and one comparison for each request.
 """
 
 import asyncio
@@ -33,8 +32,9 @@ RESUME_STEP_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitPolicy:
-    """The window that the venue's limit is about, the minimum share of each class, and how long a request of it waits
-    before it is held back. A limit that no process was announced for a window is gone."""
+    """The window of the venue's limit, the minimum share of each class, and how long a request of it waits before
+    it is held back. A limit that was not announced to any process for a window is dropped.
+    """
 
     window_seconds: float
     shares: Shares
@@ -81,23 +81,23 @@ class SharedRateLimiter:
         return timedelta(seconds=max(left, 0.0))
 
     def observe(self, announcement: RateAnnouncement | None) -> None:
-        """Take in what an answer says about the limit; it is stored with the next decision."""
+        """Store the announcement of an answer; it is written with the next decision."""
         if announcement is None:
             if self._unannounced_since is None:
                 self._unannounced_since = asyncio.get_running_loop().time()
             return
         self._unannounced_since = None
         self._unlimited_until = 0.0
-        if self._news is None or not _says_more(self._news[0], announcement):
+        if self._news is None or not _is_newer(self._news[0], announcement):
             self._news = announcement, asyncio.get_running_loop().time()
 
     async def pause(self, *, wait: timedelta, error: str) -> None:
-        """Hold back every class, in all processes, for as long as the venue asks."""
+        """Hold back every class, in all processes, for the pause that the venue requests."""
         self._unlimited_until = 0.0
         try:
             update = await self._breaker.pause(wait=wait, error=error)
         except TransientError as failure:
-            self._telemetry.warning("pause_not_stored", error=str(failure), next="the venue will ask for it again")
+            self._telemetry.warning("pause_not_stored", error=str(failure), next="the venue will request it again")
             return
         if update.is_new:
             self._telemetry.count(Metric.VENUE_PAUSES)
@@ -159,7 +159,7 @@ class SharedRateLimiter:
         return budget.announced(announcement, now=stored.now)
 
     def _is_gone(self, stored: StoredBudget) -> bool:
-        """Return whether no process was announced a limit for a window since this one saw an answer without."""
+        """Return whether no process received a limit for a window since this one received an answer without."""
         if stored.budget is None or self._unannounced_since is None:
             return False
         unannounced_seconds = asyncio.get_running_loop().time() - self._unannounced_since
@@ -190,8 +190,8 @@ def _paused_for(priority: RequestPriority, stored: StoredBudget) -> float:
     return max(stored.paused_until + priority * RESUME_STEP_SECONDS - stored.now, 0.0)
 
 
-def _says_more(one: RateAnnouncement, other: RateAnnouncement) -> bool:
-    """Whether the first is of a later window, or of the same with less left."""
+def _is_newer(one: RateAnnouncement, other: RateAnnouncement) -> bool:
+    """Return whether the first is of a later window, or of the same with less left."""
     if one.reset != other.reset or one.remaining is None or other.remaining is None:
         return one.reset > other.reset
     return one.remaining <= other.remaining

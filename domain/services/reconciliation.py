@@ -1,8 +1,8 @@
-"""Reconciliation with the venue: what the stream missed is read, and our open orders are compared with the venue's.
+"""Reconciliation with the venue: missed reports are read, and our open orders are compared with the venue's.
 
-The stream has no sequence numbers and no replay. So after every connect, and whenever something looks missed, the fills
-since the last position are recorded (`domain.services.catch_up`), and the end of every order that closed meanwhile
-(`domain.services.open_orders`). Others use the account too: of an external order only the ids are read.
+The stream has no sequence numbers and no replay. So after every connect, and whenever a report may be missing, the
+fills since the last position are recorded (`domain.services.catch_up`), and the end of every order that closed
+meanwhile (`domain.services.open_orders`). Of an external order on the account only the ids are read.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class Reconciliation:
         if cause == CONNECT:
             await self._begin_closed_orders(position or self.clock() - self.policy.first_look_back)
         read = await self._read(position)
-        # Only an answer tells the venue's time.
+        # Only an answer has the venue's time.
         started_at = self.clock() - timedelta(seconds=elapsed() - began)
         recorded_until = self._recorded_until(read, started_at=started_at)
         if read.failure is not None:
@@ -103,13 +103,12 @@ class Reconciliation:
         self._closed_since = min(position, compared_until) - self.policy.closed_look_back
 
     async def _position(self) -> datetime | None:
-        """Return the last position; one in the venue's future was stored by a wrong clock, and tells nothing of what
-        comes from now on."""
+        """Return the last position; one in the venue's future was stored by a wrong clock, and is useless."""
         position: datetime | None = await self.positions.read(self.venue.name)
         return None if position is None else min(position, self.clock())
 
     async def _read(self, position: datetime | None) -> FillsRead:
-        """Record the fills since the position; without one, as far back as the policy says."""
+        """Record the fills since the position; without one, since the policy's start time."""
         if position is not None:
             return await self.fills.record_fills(since=position)
         read = await self.fills.record_fills(since=self.clock() - self.policy.first_look_back)
@@ -133,7 +132,7 @@ class Reconciliation:
         if read.pending_since is not None:
             return min(until, max(read.pending_since, read.since)) - overlap
         if read.failure is not None:
-            # Without an overlap for what is old, or a list of which one read ends within the overlap would never end.
+            # Without an overlap for old fills, or a list whose read ends within the overlap would never end.
             return min(until, started_at - overlap)
         # No fill before the newest one is listed later than that.
         is_settled = started_at - self._newest_read_at >= overlap
@@ -152,7 +151,7 @@ class Reconciliation:
             limit *= 10
 
     async def compare_open_orders(self, *, silent_for: timedelta) -> int:
-        """Record the venue's open orders, then look up orders that are open here only and unchanged for `silent_for`.
+        """Record the venue's open orders, then look up orders that are open only here and unchanged for `silent_for`.
 
         Orders that do not add up are repaired. Return the number of changes. Raises VenueUnreachableError and
         UnavailableError.

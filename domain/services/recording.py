@@ -2,8 +2,8 @@
 
 No lock is held while reports are applied. A concurrent write raises VersionConflictError; then the orders are read and
 decided again, and since reports commute and repeat harmlessly, the result is the same. For the same reason most orders
-need no read at all: those that were written last are cached (`domain.services.order_cache`), and the outcome of the
-batch that is being written is predicted for the next one (`domain.services.pipeline`).
+need no read at all: recently written ones are cached (`domain.services.order_cache`), and the outcome of the batch that
+is being written is predicted for the next one (`domain.services.pipeline`).
 """
 
 import asyncio
@@ -64,8 +64,8 @@ class Recorded:
     """The result of a batch: the committed changes, the venue client order ids of unknown orders, and whether a fill
     was missed.
 
-    `suspects` are the venue client order ids of orders whose executions do not add up to what the venue counts, and
-    `contradicted` the ids of executions of which a report says something else than is recorded.
+    `suspects` are the venue client order ids of orders whose executions do not add up to the venue's count, and
+    `contradicted` the ids of executions for which a report contradicts the records.
     """
 
     changes: Sequence[RecordedChange]
@@ -98,8 +98,8 @@ class Recording:
     async def record(self, reports: ReportsByOrder, *, ticket: PipelineTicket | None = None) -> Recorded:
         """Record a batch, all or nothing, and publish it. Repeats change nothing.
 
-        With a ticket the batch is decided at once and written when the ticket allows it. Raises UnavailableError when
-        the database does not answer; then a repeat is safe, whether it was written or not.
+        With a ticket the batch is decided immediately and written when the ticket allows it. Raises UnavailableError
+        when the database does not answer; then a repeat is safe, whether it was written or not.
         """
         ticket = ticket or PipelineTicket()
         await ticket.wait_until_predictable()
@@ -195,10 +195,10 @@ class Recording:
         ticket: WriteTicket = IMMEDIATE,
         action: ActionToStore | None = None,
     ) -> Sequence[RecordedChange]:
-        """Write the decisions, all or nothing; then publish, count, log, and wake workers for what became due.
+        """Write the decisions, all or nothing; then publish, count, log, and wake workers for due orders.
 
-        With `action` the decisions, which must have an effect, are what an operator did. Raises VersionConflictError
-        and UnavailableError as `OrderStore.write` does.
+        With `action` the decisions, which must have an effect, are the result of an operator's action. Raises
+        VersionConflictError and UnavailableError as `OrderStore.write` does.
         """
         writes = [decision.to_write() for decision in sorted(decisions, key=sort_key) if decision.has_effect]
         changes = await self._write_with_ticket(writes, ticket, action)

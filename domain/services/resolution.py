@@ -1,7 +1,8 @@
-"""Operators resolve what machines cannot: the request is stored here, and applied by a worker.
+"""Resolution of orders by operators: the request is stored here, and applied by a worker.
 
-Only a worker may write executions and ask the venue, so neither the API nor a person at the command line needs a right
-or a key for it. The worker writes the order, its change and the row of the audit trail in one statement.
+Only a worker may write executions and look up orders at the venue, so neither the API nor a person at the command line
+needs a privilege or a key for it. The worker writes the order, its change and the row of the audit trail in one
+statement.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ CLOCKS_DIFFER_MAX = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolutionDesk:
-    """The use case of asking."""
+    """The use case of requesting resolutions."""
 
     requests: ResolutionRequests
     clock: Clock
@@ -32,9 +33,9 @@ class ResolutionDesk:
     done_within: timedelta = DONE_WITHIN
 
     async def resolve(self, new: NewResolution) -> Resolution:
-        """Store the request and return it once a worker has applied it. A repeat finds what became of the first.
+        """Store the request and return it once a worker has applied it. A repeat returns the outcome of the first.
 
-        Raises InvalidInputError for what cannot be asked for and for what the worker refused, OrderNotFoundError,
+        Raises InvalidInputError for an invalid request and for one that the worker refused, OrderNotFoundError,
         ClientRequestIdConflictError, and UnavailableError when no worker has applied it in time; then it may still be
         applied.
         """

@@ -29,7 +29,7 @@ ENDED_BY_STATEMENT = "An operator ended the order as the venue's statement says.
 
 
 class RefusedError(FillwireError):
-    """The request cannot be done; `refusal` says why, and which field of the input is to blame."""
+    """The request cannot be applied; `refusal` has the reason, and the field of the input."""
 
     def __init__(self, field: str, message: str) -> None:
         self.refusal = Refusal(field=field, message=message)
@@ -165,7 +165,7 @@ def _ended(status: OrderStatus, row: LoadedOrder, *, answer: VenueAnswer | None,
         raise RefusedError("orderId", "It is being submitted at this moment. Ask again in a minute.")
     if answer is not None and answer.order is not None and not is_filled_and_taken_back(order, answer.order):
         raise RefusedError(field, _shown_by_venue(answer.order))
-    # The account sees this. Why the operator did it stands in the trail.
+    # The account can read this. The operator's reason is in the trail.
     reason = Reason(source=ReasonSource.OPERATOR, code=f"OPERATOR_{status}", message=ENDED_BY_STATEMENT)
     return OperatorEnded(ended_as=EndedAs(status.value), reason=reason, at=now)
 

@@ -43,7 +43,7 @@ class Resolving:
     telemetry: Telemetry
 
     async def work(self) -> bool:
-        """Apply the requests that wait; return True when there may be more. Raises UnavailableError."""
+        """Apply waiting requests; return True when there may be more. Raises UnavailableError."""
         taken = await self.requests.take(limit=TAKEN_AT_ONCE_MAX, lease=LEASE)
         for one in taken:
             await self._apply_or_log(one)
@@ -57,7 +57,7 @@ class Resolving:
             await self.requests.refuse(asked.id, error.refusal)
         except TransientError as error:
             self.telemetry.warning("resolution_postponed", **_named(asked), error=str(error), next="tried again")
-        except Exception as error:  # noqa: BLE001 - one request must not keep the others from being applied
+        except Exception as error:  # noqa: BLE001 - one request must not block the others
             self.telemetry.error("resolution_failed", **_named(asked), error=repr(error), next="refused")
             await self.requests.refuse(asked.id, Refusal(field="", message="It could not be applied: see the log."))
 

@@ -1,7 +1,7 @@
-"""The revocations in force as one process knows them: read twice a second, checked without a wait.
+"""The revocations in force as known to one process: read twice a second, checked without a wait.
 
-While the database is away, what was read stays in force and what is new waits. Memory is bounded: there is one entry
-for an account and one for a token, and each leaves when no token that it concerns can be valid any more.
+While the database is unreachable, the read ones stay in force and new ones wait. Memory is bounded: there is one entry
+for an account and one for a token, and each is removed when none of its tokens can still be valid.
 """
 
 from collections.abc import Iterable
@@ -37,10 +37,9 @@ class RevocationList:
         self._by_account: dict[str, RevokedTokens] = {}
 
     async def read(self) -> RevocationChanges:
-        """Read what was revoked since the last read and return it. Raise UnavailableError.
+        """Read new revocations and return them. Raise UnavailableError.
 
-        After a failure everything is read again: the database that comes back may be a restored one, whose positions
-        say something else.
+        After a failure everything is read again: the database may have been restored meanwhile, with other positions.
         """
         try:
             changes = await self._store.changes_after(self._position, limit=self._changes_max)
@@ -59,7 +58,7 @@ class RevocationList:
     def is_revoked(self, *, token_id: str | None, account_ids: Iterable[str], issued_at: datetime | None) -> bool:
         """Return whether a token with that id, of those accounts, is revoked.
 
-        `issued_at` is None when nobody can tell: then it counts as issued before every moment.
+        `issued_at` is None when unknown: then it counts as issued before every time.
         """
         if token_id is not None and token_id in self._by_token:
             return True
@@ -76,7 +75,7 @@ class RevocationList:
         known, key = (self._by_token, tokens.token_id) if by_token else (self._by_account, tokens.account_id)
         if key is not None:
             before = known.pop(key, None)
-            # A restored database may have forgotten what is in force here.
+            # A restored database may lack revocations in force here.
             known[key] = tokens if before is None else before.widened_by(tokens)
 
     def _drop_expired(self, known: dict[str, RevokedTokens]) -> None:

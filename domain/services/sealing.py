@@ -1,7 +1,7 @@
-"""Sealing of the accounts' changes: it hashes what is committed, behind the orders and never in their way.
+"""Sealing of the accounts' changes: it hashes committed changes, without delaying the orders.
 
-A change is sealed once: the hash of an account's chain covers every change up to the sealed one. What was committed has
-no gap, so a change that is missing, or a position that is behind its seal, means that rows were removed.
+A change is sealed once: the hash of an account's chain covers every change up to the sealed one. Committed changes have
+no gap, so a missing change, or a position below its seal, means that rows were removed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +20,9 @@ CHANGES_PER_READ_MAX = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealing:
-    """The use case of sealing. One process at a time does it, `holder`, under a lease of `lease`; a round seals at most
-    `changes_max` changes, so that those of an old database are sealed at a bounded pace."""
+    """The use case of sealing. One process at a time seals, `holder`, under a lease of `lease`; a round seals at
+    most `changes_max` changes, so that those of an old database are sealed at a bounded rate.
+    """
 
     seals: AccountSeals
     telemetry: Telemetry
@@ -31,7 +32,7 @@ class Sealing:
     _reported: set[str] = field(default_factory=set)
 
     async def seal(self) -> bool:
-        """Seal what is committed; return True when nothing was left over. Raises UnavailableError."""
+        """Seal committed changes; return True when none was left over. Raises UnavailableError."""
         if not await self.seals.lead(self.holder, lease=self.lease):
             return True
         # As nothing more is sealed of a broken account, a thousand of them would be all that is ever found.
@@ -81,12 +82,12 @@ class Sealing:
     def _is_shorter(self, account: SealedAccount) -> bool:
         if account.sequence >= account.head.sequence:
             return False
-        found = "the account's position is behind its seal"
+        found = "the account's position is below its seal"
         self._report(account.account_id, found, sealed=account.head.sequence, position=account.sequence)
         return True
 
     def _report(self, account_id: str, found: str, *, sealed: int, position: int) -> None:
-        """Log it once for each account and process: nothing more is sealed of the account until a person has looked."""
+        """Log it once for each account and process: sealing of the account stops until a person has checked it."""
         if account_id in self._reported:
             return
         self._reported.add(account_id)
@@ -101,7 +102,7 @@ class Sealing:
 
 
 def head_after(head: ChainHead, changes: Sequence[ChangeRecord]) -> ChainHead:
-    """Return the head behind the changes, which follow on the head without a gap."""
+    """Return the head after the changes, which follow the head without a gap."""
     sequence, link = head
     for change in changes:
         sequence, link = change.sequence, change_hash(link, change)
@@ -122,7 +123,7 @@ def share_changes(accounts: Sequence[SealedAccount], *, changes_max: int) -> Seq
 
 
 def split_ranges(ranges: Sequence[ChangeRange], *, changes_max: int) -> Iterator[Sequence[ChangeRange]]:
-    """Yield the ranges in portions of at most `changes_max` changes; one account's parts come in their order."""
+    """Yield the ranges in portions of at most `changes_max` changes; one account's parts are in their order."""
     portion: list[ChangeRange] = []
     room = changes_max
     for one in ranges:

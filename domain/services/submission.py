@@ -1,9 +1,9 @@
 """Submission of stored orders to the venue: claim, look up, send once, record the attempt's result.
 
 An order is sent only under a claim that was committed before. Its venue client order id was chosen when it was stored
-and never changes. Every attempt but the first looks the order up first. The result is recorded under the attempt's
-number: an older attempt that resumes late writes nothing. An unknown outcome stays unknown until there is evidence.
-While trading is halted nothing is sent; what an earlier attempt may have sent is still looked up.
+and never changes. Every attempt except the first looks up the order first. The result is recorded under the attempt's
+number: an older attempt that resumes late writes nothing. An unknown outcome stays unknown until a look-up or report
+settles it. While trading is halted nothing is sent; an order that an earlier attempt may have sent is still looked up.
 """
 
 import asyncio
@@ -61,7 +61,9 @@ class ClaimOrders(Protocol):
 
 
 def longest_job(lease: timedelta) -> timedelta:
-    """Return how long `submit` takes at most: the wait for the claim budget, and the lease, which ends its attempts."""
+    """Return the longest duration of `submit`: the wait for the claim budget, and the lease, which ends its
+    attempts.
+    """
     return lease / BUDGET_WAITS_PER_LEASE + lease
 
 
@@ -84,8 +86,8 @@ class Submission:
     clocks: Sequence[Callable[[], float]] = OTHER_CLOCKS
 
     async def submit(self, order_ids: Collection[UUID]) -> int:
-        """Make one attempt for each order that is due; return how many were, 0 when the claim budget was exhausted
-        or the rate limit left nothing for submissions a moment ago.
+        """Make one attempt for each order that is due; return how many were, 0 when the claim budget was exhausted or
+        the rate limit recently left no request for submissions.
 
         Raises UnavailableError when the database does not answer.
         """
@@ -110,8 +112,9 @@ class Submission:
             return 0
 
     def _is_held_back(self) -> bool:
-        """Return whether the rate limit leaves nothing for submissions: a claim would cost two statements in vain. The
-        sweeper finds the orders afterwards."""
+        """Return whether the rate limit leaves no request for submissions: a claim would cost two statements in
+        vain. The sweeper finds the orders afterwards.
+        """
         return self.limiter.held_for(RequestPriority.SUBMIT) > NO_WAIT
 
     async def _attempt_all(self, claims: Sequence[Claim], reservation: Reservation, age: ClaimAge) -> None:
@@ -186,8 +189,8 @@ class Submission:
     async def _result_if_halted(self, claim: Claim, age: ClaimAge) -> AttemptResult | None:
         """Return the result of an attempt while trading is halted for the account; None when it is not.
 
-        The claim has checked. An attempt that waited, for a slot, a look-up or the rate limit, checks again: a halt
-        must stop an order that was claimed just before it and would be sent seconds later.
+        The claim has checked the halts. An attempt that waited, for a slot, a look-up or the rate limit, checks again:
+        a halt must stop an order that was claimed just before it and would be sent seconds later.
         """
         try:
             if not claim.is_halted and not await self.halt_cache.is_halted(
@@ -195,12 +198,12 @@ class Submission:
             ):
                 return None
         except TransientError as error:
-            unknown = f"whether trading is halted cannot be told: {error}"
+            unknown = f"it is unknown whether trading is halted: {error}"
             return self.attempt_policy.not_checked(claim, outcome="halt_unknown", error=unknown)
         return self.attempt_policy.halted(claim)
 
     async def _result_if_too_late(self, claim: Claim, age: ClaimAge) -> AttemptResult | None:
-        """Return the result of an attempt whose lease ran low; None when it may send the order at once.
+        """Return the result of an attempt whose lease is about to end; None when it may send the order immediately.
 
         A claim that is old by any clock of this host is checked by the database's: the host may have been suspended,
         and another worker may have claimed and sent the order since.
@@ -213,7 +216,7 @@ class Submission:
         try:
             is_held = await self.orders.holds_claim(claim, within=lease * SENDING_SHARE_OF_LEASE)
         except TransientError as error:
-            unknown = f"whether the claim still holds cannot be told: {error}"
+            unknown = f"it is unknown whether the claim is still valid: {error}"
             return self.attempt_policy.not_checked(claim, outcome="claim_unknown", error=unknown)
         return None if is_held else TOO_LATE
 
@@ -224,7 +227,7 @@ class Submission:
         return self.attempt_policy.result_of(claim, outcome)
 
     async def _adopt(self, claim: Claim) -> AttemptResult:
-        """Look up an order that the venue says it has; until a look-up shows it, nothing else is known of it."""
+        """Look up an order that the venue reports to have; until a look-up finds it, nothing else is known of it."""
         try:
             found = await self.venue.find(claim.order.venue_client_order_id)
         except VenueUnreachableError as error:
@@ -234,7 +237,7 @@ class Submission:
         return self.attempt_policy.adopted(claim, found)
 
     async def _look_up(self, claim: Claim) -> AttemptResult | None:
-        """Look the order up at the venue. None means that the venue does not have it, and that it may be sent."""
+        """Look up the order at the venue. None means that the venue does not have it, and that it may be sent."""
         try:
             found = await self.venue.find(claim.order.venue_client_order_id)
         except RequestHeldBackError as error:

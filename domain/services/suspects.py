@@ -12,19 +12,19 @@ SUSPECTS_MAX = 10_000
 class Suspects:
     """At most SUSPECTS_MAX orders by their venue client order ids; the comparison of orders finds any other again.
 
-    Of those that the venue counted otherwise only the venue can tell that they are right; a gap between two reports
-    may close by a report that was only late.
+    For those with another count of the venue only the venue can show that they are correct; a gap between two reports
+    may be closed by a late report.
     """
 
     _counted_by_venue: dict[str, Decimal | None] = field(default_factory=dict)
     _added: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, venue_client_order_ids: Iterable[str]) -> None:
-        """Add orders in whose reports something is missing, and wake who waits for one."""
+        """Add orders with a missing report, and wake a waiting task."""
         self._add((name, self._counted_by_venue.get(name)) for name in venue_client_order_ids)
 
     def add_counted(self, counts: Mapping[str, Decimal]) -> None:
-        """Add orders with what the venue counts of them, and wake who waits for one."""
+        """Add orders with the venue's counts of them, and wake a waiting task."""
         self._add(counts.items())
 
     def _add(self, counts: Iterable[tuple[str, Decimal | None]]) -> None:

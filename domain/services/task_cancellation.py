@@ -1,8 +1,8 @@
 """Keeps a cancellation from being lost inside the step of an endless loop: its process would not stop.
 
-Whoever cancels does so once. A step loses that when it ends at the same moment: in `asyncio.wait_for` until Python 3.12
-(redis-py bounds its writes by it), and until Python 3.13 in a TaskGroup, which raises the errors of its tasks
-in place of the cancellation that comes while the last of them end (github.com/python/cpython/issues/116720).
+A task is cancelled once. A step loses that when it ends at the same time: in `asyncio.wait_for` until Python 3.12
+(redis-py bounds its writes by it), and until Python 3.13 in a TaskGroup, which raises the errors of its tasks instead
+of a cancellation that arrives while the last of them end (github.com/python/cpython/issues/116720).
 """
 
 import asyncio
@@ -22,10 +22,10 @@ def was_cancelled() -> bool:
 
 
 async def run_cancellable(step: Coroutine[Any, Any, Result]) -> Result:
-    """Run a step in a task of its own and return its result, or raise its error.
+    """Run a step in a separate task and return its result, or raise its error.
 
-    When the caller is cancelled, so is the step; once it has ended the caller raises CancelledError, whatever the step
-    did with its cancellation.
+    When the caller is cancelled, so is the step; once it has ended the caller raises CancelledError, regardless of the
+    step's handling of its cancellation.
     """
     task = asyncio.create_task(step)
     try:

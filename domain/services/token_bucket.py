@@ -1,8 +1,8 @@
-"""How often something may happen: a burst at once, and then a steady rate."""
+"""A rate limit: a burst, and then a steady rate."""
 
 
 class TokenBucket:
-    """A bucket that holds a burst and is refilled with each second. `now` is in monotonic seconds."""
+    """A bucket that contains a burst and is refilled each second. `now` is in monotonic seconds."""
 
     __slots__ = ("_burst", "_counted_at", "_left", "_per_second")
 

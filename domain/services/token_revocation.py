@@ -16,7 +16,7 @@ IN_FORCE_WITHIN_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRevocation:
-    """The use case of operators. `lifetime_max` is how long a token may live at most."""
+    """The use case of operators. `lifetime_max` is the longest lifetime of a token."""
 
     store: TokenRevocations
     telemetry: Telemetry

@@ -1,8 +1,8 @@
 """Trading control by operators: halt and resume trading, set limits. Each action is logged with its operator.
 
 A halt is the kill functionality of MiFID II RTS 6 (Regulation (EU) 2017/589), article 12, and the direct and exclusive
-control that SEC Rule 15c3-5(d) asks for. Here it stops new orders: none is stored, and none is sent that the venue
-cannot have yet. Orders that may be at the venue are still looked up, and every order can be canceled.
+control required by SEC Rule 15c3-5(d). Here it stops new orders: none is stored, and an order that the venue cannot
+have yet is not sent. Orders that may be at the venue are still looked up, and every order can be canceled.
 """
 
 from dataclasses import dataclass, replace
@@ -29,10 +29,10 @@ OTHERS_ACT = "Other operators kept changing the same. Try again."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingControl:
-    """The use case of operators. Each action is stored in the audit trail by the statement that does it.
+    """The use case of operators. Each action is stored in the audit trail by the statement that performs it.
 
-    Every method that changes something of an account raises InvalidAccountError for an id that cannot be an account's
-    (see AccountCheck): a halt or a limit under it would hold for nobody.
+    Every method that changes an account raises InvalidAccountError for an id that cannot be an account's (see
+    AccountCheck): a halt or a limit under it would have no effect.
     """
 
     halts: TradingHalts

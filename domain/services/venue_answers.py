@@ -26,9 +26,9 @@ class AnswerKind(StrEnum):
 
 @frozen
 class VenueAnswer:
-    """The venue's answer. `order` is the order as it was read, None when there is none; `error` why it is not known.
+    """The venue's answer. `order` is the order as read, None when there is none; `error` why it is not known.
 
-    Of an order that was replaced it is the newest of the venue orders that were `found`.
+    For a replaced order it is the newest of the `found` venue orders.
     """
 
     asked_at: datetime
@@ -40,7 +40,7 @@ class VenueAnswer:
 
 @frozen
 class ShownAnswer:
-    """The same as it is stored and shown: `order` is a JSON object as text."""
+    """The same in stored form: `order` is a JSON object as text."""
 
     asked_at: datetime
     outcome: str
@@ -49,7 +49,7 @@ class ShownAnswer:
 
 
 async def ask(venue: Venue, order: Order, *, now: datetime) -> VenueAnswer:
-    """Look the order up; a venue that gives no usable answer is an answer, too."""
+    """Look up the order; the absence of a usable answer is an answer, too."""
     try:
         found = await look_up(venue, order)
     except VenueUnreachableError as error:
@@ -60,7 +60,7 @@ async def ask(venue: Venue, order: Order, *, now: datetime) -> VenueAnswer:
 
 
 def reports_of_open(found: VenueOrder, *, at: datetime) -> Sequence[Report]:
-    """Return what the venue's order reports; of an open one also that it was shown open then."""
+    """Return the reports of the venue's order; for an open one also that it was open then."""
     return [*found.reports, OrderShownOpen(at=at)] if found.is_open else found.reports
 
 

@@ -1,8 +1,8 @@
 """Measurement of the venue's clock by the time in its answers.
 
-An answer's time is one of the venue's between the request and the answer, in whole seconds. So each answer gives bounds
-of the difference of the clocks, and the difference counts only as far as it is proved: a slow answer proves less, and
-never a difference that there is not. The median of several answers is used, since one may come from a cache.
+An answer's time is the venue's time between the request and the answer, in whole seconds. So each answer gives bounds
+of the difference of the clocks, and only the proved part of the difference counts: a slow answer proves less, and never
+a false difference. The median of several answers is used, since one may come from a cache.
 """
 
 from collections import deque
@@ -13,15 +13,16 @@ from domain.ports.telemetry import Metric, Telemetry
 
 SAMPLES_MAX = 9
 SAMPLES_MIN = 3
-"""How many answers must agree before people are told."""
+"""How many answers must agree before an alert."""
 MEASURED_EVERY = timedelta(seconds=1)
 SHOWN_RESOLUTION = timedelta(seconds=1)
 NO_TIME = timedelta(0)
 
 
 class MeasuredVenueClock:
-    """The venue's clock. `steady` never jumps, `wall` may be set; `skew_max` is how much they may differ from the
-    venue's before people are told."""
+    """The venue's clock. `steady` is monotonic, `wall` may be set; `skew_max` is the highest difference from the
+    venue's without an alert.
+    """
 
     def __init__(self, *, wall: Clock, steady: Clock, telemetry: Telemetry, skew_max: timedelta) -> None:
         self._wall = wall

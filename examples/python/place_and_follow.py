@@ -44,13 +44,15 @@ subscription Follow($orderId: ID!, $afterVersion: Int) {
 
 
 def authorization() -> dict[str, str]:
-    """Asked for with every connection: tokens expire."""
+    """Return a new Authorization header for each connection: tokens expire."""
     token = os.environ.get("FILLWIRE_TOKEN") or LOCAL_TOKEN.read_text().strip()
     return {"Authorization": f"Bearer {token}"}
 
 
 async def place(order: dict[str, str]) -> dict:
-    """Send until there is an answer: the same clientOrderId gives the same order, and nothing is placed twice."""
+    """Send until there is an answer: repeats with the same clientOrderId return the same order and never place a
+    second one.
+    """
     for attempt in range(ATTEMPTS):
         try:
             transport = AIOHTTPTransport(URL, headers=authorization(), timeout=ANSWER_SECONDS)
@@ -67,7 +69,9 @@ async def place(order: dict[str, str]) -> dict:
 
 
 def placed(result: dict) -> dict:
-    """The placed order; ends with what to mend. A failure that is added to the API later has a code and a message."""
+    """Return the placed order, or exit with what to fix. A failure that is added to the API later has a code and a
+    message.
+    """
     match result:
         case {"__typename": "PlaceOrderSuccess", "order": order}:
             return order
@@ -78,7 +82,7 @@ def placed(result: dict) -> dict:
 
 
 async def follow(order: dict) -> None:
-    """Print each change once. After a lost connection go on behind the last version that was seen."""
+    """Print each change once. After a lost connection continue after the last received version."""
     attempt = 0
     while not order.get("isFinal"):
         try:
@@ -107,7 +111,7 @@ def stop_if_final(error: BaseException) -> None:
 
 
 def refuse_unless_repeatable(error: TransportQueryError) -> None:
-    """Ends with the error's sentence, unless the same call may succeed later."""
+    """Exit with the error's message, unless the same call may succeed later."""
     for refusal in error.errors or []:
         code = refusal.get("extensions", {}).get("code")
         if code not in TRY_AGAIN:
@@ -115,7 +119,7 @@ def refuse_unless_repeatable(error: TransportQueryError) -> None:
 
 
 async def backoff(attempt: int) -> None:
-    """Wait longer each time, and never all clients at once."""
+    """Wait longer each time, with jitter between clients."""
     await asyncio.sleep(min(0.1 * 2**attempt, 10) * random.uniform(0.5, 1.5))
 
 
@@ -125,7 +129,7 @@ def show(order: dict) -> None:
 
 
 async def main() -> None:
-    """One intent, one clientOrderId: made once, and sent unchanged however often the order has to be sent."""
+    """Place one order with one clientOrderId, created once and sent unchanged in every repeat."""
     isin, side, quantity = (*sys.argv[1:], *("US0378331005", "BUY", "90")[len(sys.argv) - 1 :])
     wanted = {"isin": isin, "side": side, "type": "MARKET", "quantity": quantity}
     order = await place({"clientOrderId": str(uuid4()), **wanted})

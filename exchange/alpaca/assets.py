@@ -5,14 +5,14 @@ from decimal import Decimal
 from domain.model.values import Instrument, is_isin
 from exchange.alpaca.fields import Json, WireError, optional_text, positive, text
 
-# What the broker trades, where an asset does not tell: US shares in cents.
+# Defaults for an asset without these fields: US shares in cents.
 DEFAULT_CURRENCY = "USD"
 DEFAULT_TICK_SIZE = Decimal("0.01")
 DEFAULT_LOT_SIZE = Decimal(1)
 
 
 def parse_asset(data: Json) -> Instrument | None:
-    """The instrument, or None where the asset tells no ISIN. Raises WireError."""
+    """Return the instrument, or None for an asset without ISIN. Raises WireError."""
     isin = optional_text(data, "isin")
     if isin is None:
         return None

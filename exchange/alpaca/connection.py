@@ -1,8 +1,8 @@
-"""One connection to the venue's REST interface: a request goes out, its whole answer comes in, then the next one may.
+"""One connection to the venue's REST interface: a request is sent, its whole answer is read, then the next one may
+follow.
 
-What must never happen is that an answer is taken for another request's. So a connection is closed as soon as anything
-is not as it should be: an answer that nobody waits for (any more), a byte too many, a request that was given up.
-See docs/decisions/0016.
+An answer must never be matched with another request. So a connection is closed on anything unexpected: an answer that
+no request waits for, an additional byte, a canceled request. See docs/decisions/0016.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from exchange.alpaca.http_answer import AnswerLostError, HttpAnswer
 
 
 class VenueConnection(asyncio.Protocol):
-    """Made by `loop.create_connection`. Whoever keeps it notes `idle_since`, by the loop's clock."""
+    """Made by `loop.create_connection`. Its owner sets `idle_since`, by the loop's clock."""
 
     idle_since = 0.0
     is_open = False
@@ -28,14 +28,14 @@ class VenueConnection(asyncio.Protocol):
     _is_silent = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is there."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods only.
         self.is_open = True
 
     async def exchange(self, request: bytes, *, until: float, answer_max_bytes: int) -> HttpAnswer:
-        """Send the whole request and read its answer to the end, which must come by then, by the loop's clock.
+        """Send the whole request and read its answer to the end, which must arrive by that time of the loop's clock.
 
-        Raises AnswerLostError. A caller who is cancelled leaves a closed connection behind.
+        Raises AnswerLostError. A cancelled call closes the connection.
         """
         loop = asyncio.get_running_loop()
         self._reader = AnswerReader(max_bytes=answer_max_bytes)
@@ -47,7 +47,7 @@ class VenueConnection(asyncio.Protocol):
             self._transport.write(request)
             return await self._answer
         except BaseException:
-            # Its answer may still come: nobody else may get it.
+            # Its answer may still arrive: no other request may receive it.
             self.close()
             raise
         finally:
@@ -55,12 +55,12 @@ class VenueConnection(asyncio.Protocol):
             self._answer = None
 
     def close(self) -> None:
-        """Close it at once."""
+        """Close it immediately."""
         self.is_open = False
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have come."""
+        """Parse received bytes."""
         if not self._is_waiting:
             self.close()
             return
@@ -73,7 +73,7 @@ class VenueConnection(asyncio.Protocol):
             self._read(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended; so has an answer that was not whole."""
+        """End an answer that was not whole: the connection has ended."""
         if self._is_waiting and self._is_silent and self._has_answered:
             self.was_over = True
         self._lose(AnswerLostError("the connection ended before the answer did" if exc is None else str(exc)))

@@ -62,10 +62,11 @@ _FILLS = frozenset({"partial_fill", "fill"})
 def parse_trade_update(
     data: Json, prefixes: InstallationPrefixes, *, clock: Clock, raw: bytes = b""
 ) -> VenueReport | ExternalReport:
-    """Return what one trade update says, which came as `raw`. Raises WireError, never for an external order.
+    """Return the reports of one trade update, which was received as `raw`. Raises WireError, never for an external
+    order.
 
-    Events that change nothing here, and events not in the documents, carry no reports. `clock` gives the time of
-    arrival, which an event has that states no time.
+    Events that change nothing here, and events not in the documents, have no reports. `clock` returns the time of
+    arrival, for an event without a time.
     """
     order = as_object(data.get("order"), what="order")
     owner = owner_of(order, prefixes)
@@ -85,7 +86,7 @@ def _external_report(
             said = (replacing, *replaced_reports(order))
             return _venue_report(data, order, None, said, clock=clock, raw=raw)
     except WireError:
-        # If it is ours, the look-ups of the order that it replaced show it.
+        # If it is ours, look-ups of the order that it replaced return it.
         return ExternalReport(venue_order_id=owner.venue_order_id, is_unreadable_replacement=True)
     return ExternalReport(venue_order_id=owner.venue_order_id)
 
@@ -93,7 +94,7 @@ def _external_report(
 def _venue_report(
     data: Json, order: Json, owner: str | None, said: Sequence[Report], *, clock: Clock, raw: bytes
 ) -> VenueReport:
-    """Return the report of the event, behind what the order itself has said."""
+    """Return the report of the event, in addition to the order's own."""
     event, at = text(data, "event"), _stated_time(data, order) or clock()
     parse = _EVENTS.get(event)
     is_known = parse is not None or event in _EVENTS_WITHOUT_REPORTS
@@ -116,14 +117,14 @@ def _stated_time(data: Json, order: Json) -> datetime | None:
 
 
 def plain_fill(
-    message: Any,  # noqa: ANN401 - JSON that is asked forgiveness
+    message: Any,  # noqa: ANN401 - JSON of unknown shape
     prefixes: InstallationPrefixes,
     *,
     raw: bytes = b"",
 ) -> VenueReport | None:
-    """The short way for what nearly all frames are: a fill, told as the venue tells it day by day.
+    """Return the event of a plain fill in the usual form, by a fast path for nearly all frames.
 
-    For what it takes it gives what `parse_trade_update` gives, at a third of the time; None for everything else.
+    For these the result is that of `parse_trade_update`, at a third of the time; None for everything else.
     """
     try:
         data = message["data"]
@@ -189,7 +190,7 @@ def _cancel_refused(data: Json, _order: Json, at: datetime) -> CancelRefused:
 
 
 def _busted(data: Json, order: Json, at: datetime) -> ExecutionBusted:
-    # What was undone is a negative quantity, and is known already.
+    # A busted one has a negative quantity, and is recorded already.
     name, own_id = _amended_execution_id(data)
     return ExecutionBusted(
         venue_execution_id=name,

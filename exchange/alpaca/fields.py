@@ -1,6 +1,6 @@
-"""Reads single fields of the venue's JSON: texts, decimals, times, ids. Pure; whatever is wrong raises WireError.
+"""Reads single fields of the venue's JSON: texts, decimals, times, ids. Pure; raises WireError for invalid ones.
 
-It knows no message: which fields belong together is in `orders`, `events` and `assets`.
+It is independent of messages: which fields belong together is in `orders`, `events` and `assets`.
 """
 
 import re
@@ -24,15 +24,15 @@ Json = Mapping[str, object]
 
 _DOTS = frozenset({".", ".."})
 
-# As nearly all numbers come; nothing more has to be looked at then.
+# Nearly all numbers have this form; no other check is needed then.
 _PLAIN_NUMBER = re.compile(rf"[0-9]{{1,{DECIMAL_DIGITS}}}(\.[0-9]{{1,{DECIMAL_DIGITS}}})?", re.ASCII)
-# Python's SDK of the broker sends JSON numbers, which may come back as 1e-07.
+# The broker's Python SDK sends JSON numbers, which may be returned as 1e-07.
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?", re.ASCII)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,12})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class WireError(ValueError):
-    """A message or a part of it is not what the protocol says."""
+    """A message or a part of it does not conform to the protocol."""
 
 
 def parse_json(raw: bytes) -> object:
@@ -44,23 +44,23 @@ def parse_json(raw: bytes) -> object:
 
 
 def as_object(value: object, *, what: str) -> Json:
-    """The value as a JSON object."""
+    """Return the value as a JSON object."""
     if not isinstance(value, dict):
         raise WireError(f"{what} is not an object")
     return value
 
 
 def as_list(value: object, *, what: str) -> list[object]:
-    """The value as a JSON array."""
+    """Return the value as a JSON array."""
     if not isinstance(value, list):
         raise WireError(f"{what} is not an array")
     return value
 
 
 def text(data: Json, key: str) -> str:
-    """A text that is there and not empty."""
+    """Return a text that is present and not empty."""
     value = data.get(key)
-    # As nearly all come; anything else is told apart once more.
+    # Nearly all have this form; others are checked again.
     if type(value) is str and value and is_storable(value):
         return value
     stated = optional_text(data, key)
@@ -70,7 +70,7 @@ def text(data: Json, key: str) -> str:
 
 
 def optional_text(data: Json, key: str) -> str | None:
-    """A text, or None where it is absent, null, empty or something else."""
+    """Return a text, or None where it is absent, null, empty or something else."""
     value = data.get(key)
     if not isinstance(value, str) or not value:
         return None
@@ -85,12 +85,12 @@ def is_storable(value: str) -> bool:
 
 
 def venue_id(data: Json, key: str) -> str:
-    """The name that the venue gave to an order or an execution: one that can be kept, and asked for."""
+    """Return the venue's id of an order or an execution: one that can be stored, and looked up."""
     return as_venue_id(text(data, key), what=key)
 
 
 def as_venue_id(written: str, *, what: str) -> str:
-    """The text as such a name."""
+    """Return the text as such an id."""
     if not 0 < len(written) <= ID_MAX_CHARACTERS:
         raise WireError(f"{what} is no name of 1 to {ID_MAX_CHARACTERS} characters")
     if written in _DOTS:
@@ -99,9 +99,9 @@ def as_venue_id(written: str, *, what: str) -> str:
 
 
 def decimal(data: Json, key: str) -> Decimal:
-    """An exact number given as text or as a JSON number, with at most 18 digits on each side of the point."""
+    """Return an exact number given as text or as a JSON number, with at most 18 digits on each side of the point."""
     value = data.get(key)
-    # As nearly all come.
+    # Nearly all have this form.
     if type(value) is str and (plain := plain_number(value)) is not None:
         return plain
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -109,10 +109,11 @@ def decimal(data: Json, key: str) -> Decimal:
     written = str(value)
     if _NUMBER.fullmatch(written) is None:
         raise WireError(f"{key} is not a decimal number")
-    # Exactly, since the usual context rounds to 28 digits; and without zeros at the end, more than a column takes.
+    # Exactly, since the usual context rounds to 28 digits; and without trailing zeros, which may exceed a column's
+    # digits.
     number = Decimal(written).normalize(EXACT)
     _, digits, exponent = number.as_tuple()
-    assert isinstance(exponent, int), "the pattern lets only finite numbers pass"  # noqa: S101 - only a bug could break it
+    assert isinstance(exponent, int), "the pattern matches only finite numbers"  # noqa: S101 - only a bug could break it
     if -exponent > DECIMAL_DIGITS or len(digits) + exponent > DECIMAL_DIGITS:
         raise WireError(f"{key} has more than {DECIMAL_DIGITS} digits on one side of the point")
     return number
@@ -120,15 +121,15 @@ def decimal(data: Json, key: str) -> Decimal:
 
 @lru_cache(maxsize=NUMBERS_CACHED_MAX)
 def plain_number(written: str) -> Decimal | None:
-    """A number of digits, perhaps with a point, as nearly all are written; None for all others.
+    """Return a number of digits, perhaps with a point, the form of nearly all; None for all others.
 
-    Remembered, because the same quantities and prices come again and again.
+    Cached, because the same quantities and prices occur repeatedly.
     """
     return Decimal(written) if _PLAIN_NUMBER.fullmatch(written) is not None else None
 
 
 def positive(data: Json, key: str) -> Decimal:
-    """A number above zero."""
+    """Return a number above zero."""
     number = decimal(data, key)
     if number <= ZERO:
         raise WireError(f"{key} is not above zero")
@@ -136,7 +137,7 @@ def positive(data: Json, key: str) -> Decimal:
 
 
 def not_negative(data: Json, key: str) -> Decimal:
-    """A number that is zero or above."""
+    """Return a number that is zero or above."""
     number = decimal(data, key)
     if number < ZERO:
         raise WireError(f"{key} is below zero")
@@ -144,7 +145,7 @@ def not_negative(data: Json, key: str) -> Decimal:
 
 
 def moment(data: Json, key: str) -> datetime:
-    """An RFC 3339 time as aware UTC; what is finer than a microsecond is cut off."""
+    """Return an RFC 3339 time as aware UTC, truncated to microseconds."""
     written = text(data, key)
     try:
         return read_moment(written)
@@ -153,7 +154,7 @@ def moment(data: Json, key: str) -> datetime:
 
 
 def read_moment(written: str) -> datetime:
-    """The same of a text. Raises WireError."""
+    """Return the same for a text. Raises WireError."""
     if _RFC3339.fullmatch(written) is None:
         raise WireError("is not an RFC 3339 time")
     try:
@@ -164,7 +165,7 @@ def read_moment(written: str) -> datetime:
 
 
 def first_moment(data: Json, *keys: str) -> datetime:
-    """The first of several times that is given."""
+    """Return the first of several times that is present."""
     for key in keys:
         if data.get(key) is not None:
             return moment(data, key)
@@ -172,7 +173,7 @@ def first_moment(data: Json, *keys: str) -> datetime:
 
 
 def write_moment(value: datetime) -> str:
-    """The time as the venue reads it: RFC 3339 in UTC with microseconds."""
+    """Return the time in the venue's form: RFC 3339 in UTC with microseconds."""
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

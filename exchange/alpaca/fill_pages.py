@@ -20,7 +20,7 @@ async def fill_pages(
 ) -> AsyncGenerator[Sequence[ListedFill]]:
     """Yield the pages of the wanted fills, oldest first.
 
-    Raises VenueUnreachableError, also for a list that has no end within `pages_max`.
+    Raises VenueUnreachableError, also for a list that does not end within `pages_max`.
     """
     query = {**wanted, "direction": "asc", "page_size": str(FILLS_PAGE_ROWS)}
     asked = asyncio.ensure_future(ask(dict(query)))
@@ -34,7 +34,7 @@ async def fill_pages(
                     break
                 query["page_token"] = token
                 asked = asyncio.ensure_future(ask(dict(query)))
-                await asyncio.sleep(0)  # It goes out before this page is read.
+                await asyncio.sleep(0)  # It is sent before this page is read.
             if rows.objects:
                 yield reader.fills(rows.objects)
             if is_last:

@@ -16,7 +16,7 @@ LISTENING = "listening"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NullFrame:
-    """A frame without data. It has been seen for days in the field; it says nothing."""
+    """A frame without data, as observed for days in production; it has no meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +31,17 @@ Frame = VenueReport | ExternalReport | UnreadableReport | NullFrame | ControlFra
 
 
 def authenticate_frame(*, key: str, secret: str) -> str:
-    """The first frame of a connection."""
+    """Return the first frame of a connection."""
     return _frame({"action": "authenticate", "data": {"key_id": key, "secret_key": secret}})
 
 
 def listen_frame() -> str:
-    """The frame that sets the list of streams."""
+    """Return the frame that sets the list of streams."""
     return _frame({"action": "listen", "data": {"streams": [TRADE_UPDATES]}})
 
 
 def parse_frame(raw: bytes, prefixes: InstallationPrefixes, *, clock: Clock) -> Frame:
-    """What a text or binary frame says, which has just arrived. Never raises."""
+    """Return the content of a text or binary frame that has just arrived. Never raises."""
     try:
         content = parse_json(raw)
     except WireError as error:
@@ -50,12 +50,12 @@ def parse_frame(raw: bytes, prefixes: InstallationPrefixes, *, clock: Clock) -> 
 
 
 def parse_message(content: object, prefixes: InstallationPrefixes, *, clock: Clock, raw: bytes) -> Frame:
-    """The same for JSON that is read already, whatever it is."""
+    """Return the same for any parsed JSON."""
     try:
         message = as_object(content, what="message")
         stream, data = optional_text(message, "stream"), message.get("data")
         if stream is None:
-            raise WireError("the message names no stream")  # noqa: TRY301 - all that is unreadable ends in one place
+            raise WireError("the message names no stream")  # noqa: TRY301 - all unreadable messages end in one place
         if data is None:
             return NullFrame()
         stated = as_object(data, what="data")
@@ -67,7 +67,7 @@ def parse_message(content: object, prefixes: InstallationPrefixes, *, clock: Clo
 
 
 def is_authorized(frame: ControlFrame) -> bool:
-    """Whether the venue took the key."""
+    """Return whether the venue accepted the key."""
     return frame.data.get("status") == "authorized"
 
 

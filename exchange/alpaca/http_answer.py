@@ -9,7 +9,7 @@ MULTIPLE_CHOICES = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
-    """An HTTP answer, read to its end. Header names are in lower case; only those that somebody reads are kept."""
+    """An HTTP answer, read to its end. Header names are in lower case; only those that are used are stored."""
 
     status: int
     body: bytes
@@ -22,7 +22,7 @@ class HttpAnswer:
 
 
 class NotConnectedError(OSError):
-    """There was never a connection to write to, so nothing was sent."""
+    """The connection could not be made, so nothing was sent."""
 
 
 class AnswerLostError(OSError):

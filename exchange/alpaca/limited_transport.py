@@ -1,4 +1,4 @@
-"""Every request to the venue under the shared rate limit, and what each answer says to all callers."""
+"""Every request to the venue under the shared rate limit, and the effects of each answer on all callers."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,7 +17,7 @@ SERVER_ERRORS = 500
 
 
 class LimitedTransport:
-    """The transport behind the rate limiter. `wait_max` bounds the pause that a 429 may ask for."""
+    """The transport behind the rate limiter. `wait_max` bounds the pause that a 429 may request."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class LimitedTransport:
         """Make the request when the limit allows it, and return the answer. A priority of None means that the caller
         has acquired the request.
 
-        Raises RequestHeldBackError when the limit would take too long, and what `Transport.send` raises.
+        Raises RequestHeldBackError when the limit would take too long, and the errors of `Transport.send`.
         """
         if priority is not None:
             await self.limiter.acquire(priority)
@@ -66,7 +66,9 @@ class LimitedTransport:
     async def _observe(self, answer: HttpAnswer) -> None:
         """Act on what concerns every caller: the announced limit, a pause, a key that is refused."""
         announcement = announcement_of(answer, now=self._clock(), wait_max=self.wait_max)
-        if announcement is not None and answer.status < SERVER_ERRORS:  # Those are a gateway's, which has its own.
+        if (
+            announcement is not None and answer.status < SERVER_ERRORS
+        ):  # Those are a gateway's, which has its own limits.
             self.limiter.observe(announcement)
         elif answer.is_success and LIMIT_HEADER not in answer.headers:
             self.limiter.observe(None)

@@ -75,9 +75,9 @@ def order_json(venue_client_order_id: str, terms: Terms) -> dict[str, str]:
 
 
 def owner_of(data: Json, prefixes: InstallationPrefixes) -> str | ExternalOrder | None:
-    """Return the client order id of an order of ours, or ExternalOrder, by that id alone; None when it shows none.
+    """Return the client order id of an order of ours, or ExternalOrder, only by that id; None without one.
 
-    Never raises, whatever else the order holds.
+    Never raises, with any other content of the order.
     """
     name = data.get("client_order_id")
     if name is None or name == "":
@@ -87,7 +87,7 @@ def owner_of(data: Json, prefixes: InstallationPrefixes) -> str | ExternalOrder 
 
 
 def replaced_reports(data: Json) -> tuple[OrderReplaced, ...]:
-    """Return what an order of ours says of the one that replaced it: nothing for nearly all. Raises WireError."""
+    """Return the reports of an order of ours about its replacement: none for nearly all. Raises WireError."""
     if optional_text(data, "replaced_by") is None:
         return ()
     at = first_moment(data, "replaced_at", "updated_at", "submitted_at", "created_at")
@@ -95,7 +95,7 @@ def replaced_reports(data: Json) -> tuple[OrderReplaced, ...]:
 
 
 def replacing_report(data: Json) -> OrderReplaced | None:
-    """Return what an order that is not one of ours says of the one that it replaced. Raises WireError."""
+    """Return the report of an order that is not one of ours about the one that it replaced. Raises WireError."""
     if optional_text(data, "replaces") is None:
         return None
     at, restatement = first_moment(data, "submitted_at", "created_at"), None
@@ -156,7 +156,7 @@ def parse_order(data: Json, *, venue_client_order_id: str) -> VenueOrder:
         venue_order_id=venue_order_id,
         terms=_terms(data),
         filled_quantity=not_negative(data, "filled_qty"),
-        # A status that is not in the documents is taken as open: then the order is looked at again.
+        # A status that is not in the documents counts as open: then the order is looked up again.
         is_open=status not in ENDS and status != "filled",
         reports=_reports(data, status=status, venue_order_id=venue_order_id, submitted_at=submitted_at),
         submitted_at=submitted_at,
@@ -195,19 +195,19 @@ def parse_acceptance(data: Json, *, venue_client_order_id: str) -> OrderAccepted
 def ended(
     end: End, *, venue_order_id: str, at: datetime, stated: str | None, count: VenueCount | None = None
 ) -> OrderEnded:
-    """Return the end of an order with the venue's reason; `stated` is its own text, where it gives one."""
+    """Return the end of an order with the venue's reason; `stated` is its own text, if any."""
     message = stated or _END_MESSAGES[end]
     reason = Reason(source=ReasonSource.VENUE, code=f"VENUE_{end.value}", message=message)
     return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at, count=count)
 
 
 def venue_count(order: Json, *, at: datetime) -> VenueCount | None:
-    """Return what the order says was filled at that time, None when it omits that. Raises WireError."""
+    """Return the filled quantity of the order at that time, None when it omits that. Raises WireError."""
     return None if order.get("filled_qty") is None else VenueCount(at=at, quantity=not_negative(order, "filled_qty"))
 
 
 def reason_text(data: Json) -> str | None:
-    """Why, in the venue's own words; the documents name `reason`, some answers have `reject_reason`."""
+    """Return the reason in the venue's text; the documents name `reason`, some answers have `reject_reason`."""
     return optional_text(data, "reason") or optional_text(data, "reject_reason")
 
 
@@ -226,7 +226,7 @@ def _reports(data: Json, *, status: str, venue_order_id: str, submitted_at: date
 
 
 def _accepted(data: Json, *, status: str, venue_order_id: str, at: datetime) -> OrderAccepted:
-    # A fresh order has "0": that needs no decimal.
+    # A new order has "0": that needs no decimal.
     working = status in _WORKING_STATUSES or (
         data.get("filled_qty") not in _NOTHING_FILLED and not_negative(data, "filled_qty") > ZERO
     )
@@ -243,7 +243,7 @@ def _terms(data: Json) -> Terms | None:
     try:
         return Terms(
             client_order_id=text(data, "client_order_id"),
-            # The venue names instruments by symbol; its orders do not tell the ISIN.
+            # The venue names instruments by symbol; its orders do not contain the ISIN.
             isin=optional_text(data, "isin") or "",
             symbol=text(data, "symbol"),
             side=Side(side.upper()),
@@ -267,5 +267,5 @@ def _unknown_values(data: Json) -> tuple[UnknownValue, ...]:
 
 
 def _shown_id(data: Json) -> str:
-    """Return the venue's id as far as it can be shown; what it is written as does not matter."""
+    """Return the venue's id for display, in any form in which it is written."""
     return str(data.get("id", ""))[:ID_MAX_CHARACTERS]

@@ -1,23 +1,23 @@
-"""What each answer of this venue proves: the table for placements, and the smaller one for cancel requests. Pure.
+"""What each answer of this venue proves: the table for submissions, and the smaller one for cancel requests. Pure.
 
-| answer to a placement | proves |
+| answer to a submission | proves |
 | --- | --- |
 | 2xx with the order | placed; rejected, if that is its status |
 | 422 "client_order_id must be unique" | placed earlier |
 | the connection was never made | no request was made |
-| 503, code 50310000, "not executed: …" | not executed: an extension that our simulated exchange declares |
+| 503, code 50310000, "not executed: …" | not executed: an extension of our simulated exchange |
 | 429 with a rate limit header or a code of the venue | not executed: too many requests |
-| any other 429 | nothing, and asks for a pause |
+| any other 429 | nothing, and requests a pause |
 | 401; 403 without a code | nothing, and the order waits: our key is refused, by the venue or by a gateway |
 | 400, 403, 422 with a message and a code of the venue's scheme | refused |
 | everything else: 404, 408, 5xx, lost answers, answers that cannot be read | nothing |
 
 The venue's codes are its HTTP status and a number from 10000 on: 40310000 comes with 403. 400xxxxx comes with 422 too.
 Gateways and routers answer 4xx with JSON as well (`{"message":"no Route matched with those values"}`); without such a
-code an answer is not the venue's and proves nothing: no refusal, no absence, not that a cancel is impossible.
-The code numbers are generic, one number stands for several refusals, so the message is matched too: a look-up proves
-that the venue does not have the order only by 404, 40410000 and a message that begins "order not found" (its router
-answers 404, 40410000 "endpoint not found").
+code an answer is not the venue's and proves nothing: no refusal, no absence, not that a cancel is impossible. The code
+numbers are generic, one number stands for several refusals, so the message is matched too: a look-up proves that the
+venue does not have the order only by 404, 40410000 and a message that begins "order not found" (its router answers 404,
+40410000 "endpoint not found").
 """
 
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class Complaint:
 
 
 def complaint_of(answer: HttpAnswer) -> Complaint | None:
-    """The error that the body tells, or None when it is not in the venue's form."""
+    """Return the error in the body, or None when it is not in the venue's form."""
     try:
         data = as_object(parse_json(answer.body), what="body")
         message = optional_text(data, "message")
@@ -94,7 +94,7 @@ def complaint_of(answer: HttpAnswer) -> Complaint | None:
 def submission_outcome(
     answer: HttpAnswer, *, venue_client_order_id: str, now: datetime, wait_max: timedelta
 ) -> SubmissionOutcome:
-    """What an answer to a placement proves; `wait_max` bounds what a 429 may ask for."""
+    """Return what an answer to a submission proves; `wait_max` bounds the pause that a 429 may request."""
     if answer.is_success:
         return _placed(answer, venue_client_order_id)
     complaint = complaint_of(answer)
@@ -116,7 +116,7 @@ def submission_outcome(
 
 
 def submission_failure(error: Exception) -> NotSent | OutcomeUnknown:
-    """What it proves that there was no answer: NotSent only if the connection was never made."""
+    """Return what a missing answer proves: NotSent only if the connection was never made."""
     if isinstance(error, NotConnectedError):
         return NotSent(error=describe_failure(error))
     return OutcomeUnknown(error=describe_failure(error))
@@ -138,7 +138,7 @@ def is_unauthorized(answer: HttpAnswer) -> bool:
 
 
 def cancel_outcome(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> CancelOutcome:
-    """What an answer to a cancel request proves; `wait_max` bounds what a 429 may ask for."""
+    """Return what an answer to a cancel request proves; `wait_max` bounds the pause that a 429 may request."""
     if answer.is_success:
         return CancelTaken()
     if answer.status == TOO_MANY_REQUESTS:
@@ -152,7 +152,7 @@ def cancel_outcome(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) ->
 
 
 def proves_absence(answer: HttpAnswer) -> bool:
-    """Return whether the answer says, in the venue's own words, that it does not have the order now."""
+    """Return whether the answer states, in the venue's own form, that it does not have the order now."""
     complaint = complaint_of(answer)
     return (
         answer.status == NOT_FOUND
@@ -163,13 +163,13 @@ def proves_absence(answer: HttpAnswer) -> bool:
 
 
 def describe(answer: HttpAnswer) -> str:
-    """The answer in one short sentence, for people."""
+    """Return the answer in one short sentence, for people."""
     complaint = complaint_of(answer)
     return f"HTTP {answer.status}" if complaint is None else f"HTTP {answer.status}: {complaint.message}"
 
 
 def describe_failure(error: Exception) -> str:
-    """The failure in one short sentence; some have no text of their own."""
+    """Return the failure in one short sentence; some have no text."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

@@ -24,8 +24,9 @@ class ListRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderList:
-    """A list of orders: its status and direction, and the parameters that start a page behind a submission time or
-    behind an order."""
+    """A list of orders: its status and direction, and the parameters that start a page after a submission time or
+    after an order.
+    """
 
     status: str
     direction: str
@@ -43,7 +44,7 @@ class OrderList:
         if page is not None:
             key, _, start = page.partition("=")
             query[key] = start
-        # The venue takes no time together with an id.
+        # The venue does not accept a time together with an id.
         if since is not None and self.by_id not in query:
             query["after"] = write_moment(since - STEP_BACK)
         return query
@@ -51,8 +52,8 @@ class OrderList:
     def next_page(self, rows: ListRows, page: str | None) -> str | None:
         """Return where the next page starts; None after the last one. Raises VenueUnreachableError.
 
-        By the last submission time; by the last order when that time cannot be read or does not lead further, since a
-        whole page has it.
+        By the last submission time; by the last order when that time cannot be read or does not advance, since a whole
+        page has it.
         """
         if rows.count < ORDERS_PAGE_ROWS:
             return None

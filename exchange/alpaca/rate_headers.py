@@ -1,7 +1,7 @@
-"""What an answer says about the venue's limit of requests. Pure.
+"""The venue's announced limit of requests in an answer. Pure.
 
-`X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds by the venue's clock) come with every answer, and perhaps
-`Retry-After` (seconds, or an HTTP date) with a 429.
+`X-RateLimit-Limit`, `-Remaining` and `-Reset` (epoch seconds by the venue's clock) are in every answer, and perhaps
+`Retry-After` (seconds, or an HTTP date) in a 429.
 """
 
 from datetime import datetime, timedelta
@@ -19,8 +19,9 @@ RESET_HEADER = "x-ratelimit-reset"
 
 
 def announcement_of(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> RateAnnouncement | None:
-    """Return the limit that the answer announces; None when it announces none, or one that cannot be read. `wait_max`
-    bounds how far away its reset can be."""
+    """Return the limit that the answer announces; None when it announces none, or one that cannot be read.
+    `wait_max` bounds the time until its reset.
+    """
     limit = _whole(answer, LIMIT_HEADER)
     if limit is None or not 0 < limit <= LIMIT_MAX:
         return None
@@ -37,13 +38,14 @@ def announcement_of(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -
 
 
 def has_limit_header(answer: HttpAnswer) -> bool:
-    """Return whether the answer has a header of the venue's limiter. Those of common gateways have other names."""
+    """Return whether the answer has a header of the venue's limiter. Common gateways use other names."""
     return any(name in answer.headers for name in (LIMIT_HEADER, REMAINING_HEADER, RESET_HEADER))
 
 
 def retry_after(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> timedelta:
-    """Return how long a 429 asks to wait, by the venue's own clock: the longer of its two headers, one second at least
-    and `wait_max` at most."""
+    """Return the pause that a 429 requests, by the venue's own clock: the longer of its two headers, one second at
+    least and `wait_max` at most.
+    """
     venue_time = _venue_time(answer, now=now)
     waits = [RATE_LIMIT_WAIT_MIN.total_seconds(), _retry_after_seconds(answer, venue_time)]
     reset = _number(answer, RESET_HEADER)
@@ -53,7 +55,7 @@ def retry_after(answer: HttpAnswer, *, now: datetime, wait_max: timedelta) -> ti
 
 
 def shown_time(answer: HttpAnswer) -> datetime | None:
-    """Return the venue's time when it answered, in whole seconds (RFC 9110); None when the answer does not show it."""
+    """Return the venue's time of its answer, in whole seconds (RFC 9110); None when the answer does not have it."""
     return _moment(answer, "date")
 
 

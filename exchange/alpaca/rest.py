@@ -1,4 +1,4 @@
-"""The port Venue by the broker's REST interface. It decides nothing: what an answer proves is in `outcomes`."""
+"""The port Venue by the broker's REST interface. It decides nothing: the meaning of an answer is in `outcomes`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -51,7 +51,7 @@ async def open_alpaca_venue(
     limiter: RateLimiter | None = None,
     venue_clock: VenueClock | None = None,
 ) -> AsyncIterator["AlpacaVenue"]:
-    """Open the venue with a pool of connections of its own; without a limiter every request is made at once."""
+    """Open the venue with its own pool of connections; without a limiter every request is made immediately."""
     async with open_transport(settings) as transport:
         yield AlpacaVenue(
             transport=transport,
@@ -67,7 +67,7 @@ async def open_alpaca_venue(
 class AlpacaVenue:
     """The venue by request and answer.
 
-    Questions about orders of anybody raise UnavailableError while the database has not told yet which are ours.
+    Requests about external orders raise UnavailableError while the database has not returned the prefixes of ours.
     """
 
     name = "alpaca"
@@ -101,8 +101,9 @@ class AlpacaVenue:
         self._reader = RowReader(venue=self.name, telemetry=telemetry)
 
     async def submit(self, venue_client_order_id: str, terms: Terms) -> SubmissionOutcome:
-        """Send the order once, at once: the caller has acquired the request from the rate limiter. Never raises for
-        what a venue can do."""
+        """Send the order once, immediately: the caller has acquired the request from the rate limiter. Never raises
+        for a failure of the venue.
+        """
         body = order_json(venue_client_order_id, terms)
         try:
             answer = await self._transport.send(None, "POST", "/v2/orders", body=body, names=venue_client_order_id)
@@ -116,7 +117,7 @@ class AlpacaVenue:
         )
 
     async def cancel(self, venue_order_id: str) -> CancelOutcome:
-        """Ask for the cancellation once. Never raises for what a venue can do."""
+        """Request the cancellation once. Never raises for a failure of the venue."""
         try:
             answer = await self._transport.send(RequestPriority.CANCEL, "DELETE", _order_path(venue_order_id))
         except RequestHeldBackError as error:
@@ -142,7 +143,7 @@ class AlpacaVenue:
         return order
 
     async def find_by_venue_order_id(self, venue_order_id: str) -> FoundOrder | None:
-        """Look an order of anybody up by the venue's own id. Raises VenueUnreachableError."""
+        """Look up any order by the venue's own id. Raises VenueUnreachableError."""
         prefixes = await self._installation.prefixes()
         data = await self._find(_order_path(venue_order_id), {}, names=venue_order_id)
         if data is None:
@@ -156,7 +157,7 @@ class AlpacaVenue:
         return found
 
     def execution_id(self, stated: str) -> str:
-        """Return the id under which an execution is recorded: lists show it behind the time of their row."""
+        """Return the id under which an execution is recorded: lists append it to the time of their row."""
         return execution_id(stated)
 
     async def open_orders(self, *, page: str | None = None) -> OrdersPage:
@@ -183,7 +184,7 @@ class AlpacaVenue:
         """Yield pages of the fills of one order. Raises VenueUnreachableError."""
         async with aclosing(self._fill_pages({"order_id": venue_order_id})) as pages:
             async for page in pages:
-                # A venue that does not know the filter lists those of all orders.
+                # A venue without this filter lists those of all orders.
                 yield [fill for fill in page if fill.venue_order_id == venue_order_id]
 
     def _fill_pages(self, wanted: Mapping[str, str]) -> AsyncGenerator[Sequence[ListedFill]]:
@@ -193,7 +194,7 @@ class AlpacaVenue:
         return await self._rows("/v2/account/activities/FILL", query)
 
     async def instruments(self) -> Sequence[Instrument]:
-        """What the venue trades, where it tells the ISIN. Raises VenueUnreachableError."""
+        """Return the venue's instruments with an ISIN. Raises VenueUnreachableError."""
         rows = await self._rows("/v2/assets", {}, response_max_bytes=self._settings.assets_max_bytes)
         return [instrument for instrument in self._reader.parsed(rows.objects, parse_asset) if instrument is not None]
 
@@ -238,7 +239,9 @@ class AlpacaVenue:
 
 
 def _content(answer: HttpAnswer) -> object:
-    """The JSON of a good answer. Raises VenueUnreachableError for any other, WireError when it is not JSON."""
+    """Return the JSON of a successful answer. Raises VenueUnreachableError for any other, WireError when it is not
+    JSON.
+    """
     if not answer.is_success:
         raise VenueUnreachableError(describe(answer))
     return parse_json(answer.body)

@@ -52,7 +52,7 @@ class RowReader:
         return [*sorted(readable, key=activity_order), *(fill for fill in parsed if not isinstance(fill, VenueReport))]
 
     def parsed(self, rows: Sequence[Json], parse: Callable[[Json], _Parsed]) -> Sequence[_Parsed]:
-        """Return the rows that can be read: one that cannot does not hide the others."""
+        """Return the readable rows: an unreadable one does not hide the others."""
         parsed: list[_Parsed] = []
         for row in rows:
             try:

@@ -10,7 +10,7 @@ class AlpacaSettings:
     """`url` is the REST address without /v2, `stream_url` the whole address of the stream. `ca_file` holds the
     authorities that vouch for both, in place of this machine's; `proxy` is the http:// address through which both go.
 
-    `keepalive_seconds` is how long an idle connection is kept for the next request; it should be shorter than the
+    `keepalive_seconds` is how long an idle connection stays open for the next request; it should be shorter than the
     venue's own limit, because a request on a connection that the venue is just closing has an unknown outcome.
     """
 

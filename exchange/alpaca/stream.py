@@ -1,6 +1,6 @@
-"""The port VenueStream by the broker's websocket: open, authenticate, listen, then yield what comes.
+"""The port VenueStream by the broker's websocket: open, authenticate, listen, then yield messages.
 
-There are no sequence numbers and no replay; recovering what was missed is the business of whoever connects.
+There are no sequence numbers and no replay; the caller recovers missed reports.
 """
 
 import asyncio
@@ -50,10 +50,11 @@ class AlpacaStream:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncIterator[Sequence[StreamItem]]]:
-        """Open, authenticate and listen; the iterator then yields what comes, some at once, until the connection ends.
+        """Open, authenticate and listen; the iterator then yields messages, several together, until the connection
+        ends.
 
         Raises VenueUnreachableError; so does the iterator when the connection is lost. Raises UnavailableError while
-        the database has not told yet which orders are ours.
+        the database has not returned the prefixes of our orders.
         """
         prefixes = await self._installation.prefixes()
         async with AsyncExitStack() as opened:
@@ -70,7 +71,7 @@ class AlpacaStream:
             raise VenueUnreachableError(f"the stream cannot be opened: {str(error) or type(error).__name__}") from error
 
     async def _listen(self, connection: StreamConnection, prefixes: InstallationPrefixes) -> list[Frame]:
-        """Authenticate and ask for the trade updates; gives those that came before the answer did."""
+        """Authenticate and request the trade updates; return those that arrived before the answer."""
         settings = self._settings
         early: list[Frame] = []
         next_answer = partial(_answer, connection, prefixes=prefixes, clock=self._clock, early=early)
@@ -121,7 +122,7 @@ class AlpacaStream:
 async def _answer(
     connection: StreamConnection, stream: str, *, prefixes: InstallationPrefixes, clock: Clock, early: list[Frame]
 ) -> ControlFrame:
-    """The next frame of that stream; the others are kept for later."""
+    """Return the next frame of that stream; the others are buffered."""
     while len(early) < EARLY_FRAMES_MAX:
         (raw,) = await connection.next_messages(1)
         frame = parse_frame(raw, prefixes, clock=clock)

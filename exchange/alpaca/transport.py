@@ -58,7 +58,7 @@ class Transport:
         response_max_bytes: int | None = None,
         names: str | None = None,
     ) -> HttpAnswer:
-        """Send once and read the whole answer, whatever its status. Raises one of TRANSPORT_ERRORS.
+        """Send once and read the whole answer, with any status. Raises one of TRANSPORT_ERRORS.
 
         A request that is no placement is sent again where a kept connection turns out to be over. `names` is what only
         an answer to this very request holds. A connection is kept only behind an answer that succeeded and holds it:
@@ -84,14 +84,14 @@ class Transport:
                 self._give_back(connection)
 
     async def close(self) -> None:
-        """Close every connection. Whoever still waits for an answer has to be cancelled before."""
+        """Close every connection. Tasks that still wait for an answer have to be cancelled before."""
         for connection in self._idle:
             connection.close()
         self._idle.clear()
-        await asyncio.sleep(0)  # Only now the sockets are closed; the loop may end right behind.
+        await asyncio.sleep(0)  # The sockets are closed only now; the loop may end directly after.
 
     async def _take(self, until: float) -> VenueConnection:
-        """A connection for one request, the most recently used one that is kept. Raises NotConnectedError."""
+        """Return a connection for one request, the most recently used idle one. Raises NotConnectedError."""
         if self._free.locked() or not (connection := self._kept()):
             return await self._connected(until)
         await self._free.acquire()
@@ -108,7 +108,7 @@ class Transport:
         return None
 
     async def _connected(self, until: float) -> VenueConnection:
-        """One that others give back in time, or a new one."""
+        """Return one that becomes idle in time, or a new one."""
         connected_by = asyncio.get_running_loop().time() + self._settings.connect_timeout_seconds
         try:
             async with asyncio.timeout_at(min(until, connected_by)):
@@ -131,7 +131,7 @@ class Transport:
 
 
 def _head(host: str, settings: AlpacaSettings) -> bytes:
-    """The rest of the first line, and the headers that every request has."""
+    """Return the rest of the first line, and the headers of every request."""
     headers = {
         "Host": host,
         "APCA-API-KEY-ID": settings.key,
@@ -146,5 +146,5 @@ def _head(host: str, settings: AlpacaSettings) -> bytes:
 
 
 def _content(body: bytes) -> bytes:
-    """The headers that a body needs, and the body."""
+    """Return the headers for a body, and the body."""
     return b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -1,1 +1,1 @@
-"""A simulated exchange behind the Alpaca wire protocol: matching, faults by seed, and a journal of the truth."""
+"""A simulated exchange with the Alpaca wire protocol: matching, faults by seed, and a journal of all events."""

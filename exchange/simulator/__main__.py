@@ -1,4 +1,4 @@
-"""Runs the simulated exchange alone: `python -m exchange.simulator --help`."""
+"""Runs only the simulated exchange: `python -m exchange.simulator --help`."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from exchange.simulator.server import SimulatorConfig, running_simulator
 
 
 def main() -> None:
-    """Reads the command line and serves until SIGINT or SIGTERM."""
+    """Read the command line and serve until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m exchange.simulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=8001, help="port, 0 for a free one (default %(default)s)")

@@ -15,5 +15,5 @@ def refused_answer(error: VenueRefusalError) -> web.Response:
 
 
 def gateway_answer(status: int) -> web.Response:
-    """What a gateway answers on its own: it proves nothing about the order."""
+    """Return a gateway's own answer: it proves nothing about the order."""
     return web.Response(body=b"<html><body>gateway error</body></html>", status=status, content_type="text/html")

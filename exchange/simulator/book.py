@@ -1,7 +1,7 @@
-"""Everything the simulated exchange knows about orders, executions and positions, with the indexes to find it.
+"""The orders, executions and positions of the simulated exchange, with the indexes to find them.
 
 Look-ups by an id take constant time, lists start by binary search on the submission time, which is unique while the
-clock is not set back. Orders are forgotten by the control alone, and a client order id stays taken even then.
+clock is not set back. Orders are forgotten only by the control, and a client order id stays in use even then.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -24,7 +24,7 @@ _Item = TypeVar("_Item")
 class OrderQuery:
     """A page of orders. `is_open` None means all; `after` and `until` are exclusive bounds of the submission time.
 
-    A nested page shows the legs of an order under it and not as rows of their own.
+    A nested page shows the legs of an order under it and not as separate rows.
     """
 
     is_open: bool | None
@@ -39,7 +39,7 @@ class OrderQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionQuery:
-    """A page of executions. `from_execution` is the last one of the page before; the times are exclusive bounds.
+    """A page of executions. `from_execution` is the last one of the previous page; the times are exclusive bounds.
 
     `order_id` None means those of all orders. Executions for which `is_listed` is false are left out.
     """
@@ -87,7 +87,7 @@ class OrderBook:
             order.parent.legs = (*order.parent.legs, order)
 
     def forget(self, order: Order) -> None:
-        """Remove the order from look-ups and lists. Its executions and what it holds stay the account's."""
+        """Remove the order from look-ups and lists. Its executions and its positions stay in the account."""
         was_open = order.is_open
         order.is_forgotten = True
         del self._by_id[order.id]
@@ -115,7 +115,7 @@ class OrderBook:
         return [order for order in self._open if order.is_open]
 
     def list_orders(self, query: OrderQuery, *, now: datetime) -> list[Order]:
-        """One page. Orders that are still hidden are left out."""
+        """Return one page. Orders that are still hidden are omitted."""
         found = (order for order in self._range(query) if order.is_visible(now=now) and _matches(query, order))
         return list(islice(found, query.limit))
 
@@ -128,7 +128,7 @@ class OrderBook:
     def record_execution(
         self, order: Order, *, execution_id: str, quantity: Decimal, price: Decimal, at: datetime
     ) -> Execution:
-        """Counts one execution in its order and in the position."""
+        """Count one execution in its order and in the position."""
         quantity, price = shared(quantity), shared(price)
         order.fill(quantity=quantity, price=price, at=at)
         position = self._trade(order, quantity=quantity, price=price)
@@ -162,7 +162,7 @@ class OrderBook:
             execution.quantity, execution.price = quantity, price
             execution.cumulative_quantity += quantity_change
         else:
-            # What was undone stays readable: the event and the journal tell its quantity and price.
+            # A busted execution stays readable: the event and the journal contain its quantity and price.
             execution.is_busted = True
 
     def _trade(self, order: Order, *, quantity: Decimal, price: Decimal) -> AccountHolding:
@@ -215,6 +215,6 @@ def _matches(query: OrderQuery, order: Order) -> bool:
 
 
 def _span(items: list[_Item], start: int, stop: int, *, newest_first: bool) -> Iterator[_Item]:
-    """The items of a range one after the other, without a copy of it."""
+    """Iterate over a range without a copy of it."""
     positions = range(stop - 1, start - 1, -1) if newest_first else range(start, stop)
     return (items[position] for position in positions)

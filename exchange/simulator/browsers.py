@@ -1,8 +1,8 @@
-"""Refuses the controls to web pages: the key is published, and a browser reaches the machine that it runs on.
+"""Refuses the controls to web pages: the key is public, and a browser can reach services of its machine.
 
-No page uses the controls. What a browser adds to a request by itself therefore is enough to refuse it; programs send
-none of it. The rules are the Fetch standard's (https://fetch.spec.whatwg.org/#cors-safelisted-request-header) and
-those of `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/).
+No page uses the controls. So any header that a browser adds to a request is enough to refuse it; programs send none of
+them. The rules are the Fetch standard's (https://fetch.spec.whatwg.org/#cors-safelisted-request-header) and those of
+`Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/).
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ SIMPLE_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-d
 def refuse_pages(headers: Mapping[str, str], *, listening_host: str) -> None:
     """Raise VenueRefusalError (403) for a request that a web page may have made.
 
-    A page whose host name was made to mean this machine (DNS rebinding) is of the same site for its browser, which then
-    adds nothing; but its Host is that name.
+    A page whose host name resolves to this machine (DNS rebinding) is same-site for its browser, which then adds no
+    header; but its Host is that name.
     """
     if "Origin" in headers or headers.get("Sec-Fetch-Site", "none") != "none":
         raise refusal(Code.FORBIDDEN, "controls are not for web pages: the request comes from a browser")

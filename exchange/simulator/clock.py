@@ -7,9 +7,9 @@ _TICK = timedelta(microseconds=1)
 
 
 class VenueClock:
-    """UTC times that never repeat nor go back, so that paging by an exclusive time misses nothing.
+    """UTC times that never repeat nor decrease, so that paging by an exclusive time misses nothing.
 
-    Only a smaller offset sets it back; the times after that can lie before earlier ones.
+    Only a smaller offset sets it back; the times after that can be before earlier ones.
     """
 
     def __init__(self, *, offset_seconds: float = 0) -> None:

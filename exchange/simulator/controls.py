@@ -128,7 +128,7 @@ class Controls:
         return json_answer(self._venue.listing.as_json())
 
     async def _read_journal(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The entries after a number; `is_complete` is false when more of them follow."""
+        """Return the entries after a number; `is_complete` is false when more of them follow."""
         limit = parse_limit(request.query, "limit", default=READ_DEFAULT_ENTRIES, maximum=READ_MAX_ENTRIES)
         after = _after(request)
         entries = self._journal.read(after=after, limit=limit)
@@ -142,7 +142,7 @@ class Controls:
         )
 
     async def _read_requests(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The requests after a number; `first` is the oldest that is still known."""
+        """Return the requests after a number; `first` is the oldest one stored."""
         limit = parse_limit(request.query, "limit", default=READ_DEFAULT_ENTRIES, maximum=READ_MAX_ENTRIES)
         return json_answer(self._log.read(after=_after(request), limit=limit))
 

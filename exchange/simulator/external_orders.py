@@ -1,7 +1,7 @@
 """External orders: placed on the account by another client, of any kind that the wire format has. Pure.
 
-The exchange keeps of it what it needs to fill and end it: side, quantity, limit price and the day. Everything that was
-given is shown on the wire as it was given, an unknown type, time in force or order class too.
+The exchange uses only the fields needed to fill and end it: side, quantity, limit price and the day. Everything given
+is returned unchanged on the wire, also an unknown type, time in force or order class.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ LEGS_MAX = 4
 SHARE_SCALE = Decimal("0.000000001")
 
 _NUMBERS = frozenset({"qty", "notional", "limit_price", "stop_price", "trail_price", "trail_percent", "hwm"})
-# Not shown as given: the exchange makes them, or they are the control's own.
+# Not returned as given: the exchange generates them, or they are the control's own.
 _OWN = frozenset({"id", "status", "filled_qty", "filled_avg_price", "replaces", "replaced_by"}) | {
     f"{moment}_at"
     for moment in ("created", "updated", "submitted", "filled", "expired", "canceled", "failed", "replaced")
@@ -41,7 +41,7 @@ class ExternalOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalOrderReader:
-    """Reader of external orders. `price` returns the present price, which turns a notional into a quantity."""
+    """Reader of external orders. `price` returns the current price, which converts a notional into a quantity."""
 
     instruments: Mapping[str, Instrument]
     price: Callable[[Instrument], Decimal]
@@ -80,7 +80,7 @@ class ExternalOrderReader:
         )
 
     def _quantity(self, fields: Fields, price: Decimal) -> Decimal:
-        """Return the quantity of shares, or what the notional pays for at the price, to nine places."""
+        """Return the quantity of shares, or notional / price, to nine places."""
         quantity, notional = _number(fields, "qty"), _number(fields, "notional")
         if quantity is None and notional is not None:
             quantity = (notional / price).quantize(SHARE_SCALE, rounding=ROUND_DOWN)
@@ -102,7 +102,7 @@ def successor_fields(replaced: Fields | None, change: Replacement) -> Fields | N
 
 
 def _leg_fields(fields: Fields) -> list[Fields]:
-    """Return the fields of each leg: take profit, stop loss, then those listed. A leg is on the other side."""
+    """Return the fields of each leg: take profit, stop loss, then those listed. A leg has the opposite side."""
     take_profit, stop_loss, listed = fields.get("take_profit"), fields.get("stop_loss"), fields.get("legs") or []
     given: list[object] = [*listed] if isinstance(listed, list) else [listed]
     if isinstance(stop_loss, dict):

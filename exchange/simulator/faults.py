@@ -1,10 +1,10 @@
-"""What the simulated exchange does wrong, by seed.
+"""Faults of the simulated exchange, by seed.
 
-The settings are pure values; `FaultDice` draws from them. Each placement and each event takes the same number of
-draws whatever the rates are, so changing one rate does not change what the others hit, and a seed set again repeats.
+The settings are pure values; `FaultDice` draws from them. Each submission and each event takes the same number of draws
+for any rates, so changing one rate does not change the others' results, and setting a seed again repeats them.
 
-Of placements: `refuse` comes first, then `error` for what is left, then `ambiguous`; `reject` is drawn on its own and
-holds for whatever gets accepted. So a `refuse_rate` of 0.1 refuses one placement in ten, exactly as it says.
+For submissions: `refuse` is first, then `error` for the rest, then `ambiguous`; `reject` is drawn separately and
+applies to every accepted order. So a `refuse_rate` of 0.1 refuses exactly one submission in ten.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -61,9 +61,9 @@ class StreamFaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """All faults. The defaults: each placement takes 500 ms, and one in ten is refused before anything happened.
+    """All faults. The defaults: each submission takes 500 ms, and one in ten is refused without effect.
 
-    `latency_ms` holds for placements, `read_latency_ms` for every other request under /v2. `requests_per_minute` 0
+    `latency_ms` applies to submissions, `read_latency_ms` to every other request under /v2. `requests_per_minute` 0
     means no limit.
     """
 
@@ -82,7 +82,7 @@ class Faults:
     down: bool = False
 
     def changed(self, changes: object) -> "Faults":
-        """These faults with the given keys replaced.
+        """Return these faults with the given keys replaced.
 
         Raises:
             SettingInvalidError: a key is unknown or a value out of range.

@@ -16,7 +16,9 @@ RENAMED_AFTER_SECONDS = 10.0
 
 
 class HabitPlayer:
-    """Does to orders what the habits of the moment say. Nothing that was drawn before is done once there are none."""
+    """Applies the venue's own actions to orders, by the current habits. Actions drawn before are dropped once all
+    rates are 0.
+    """
 
     def __init__(
         self,
@@ -58,7 +60,7 @@ class HabitPlayer:
             self._later(fate.after_seconds, partial(self._forget_resting, order))
 
     def note_cancel(self, order: Order) -> None:
-        """Fill a part of an order that is about to be canceled, if so drawn; the stream does not tell it."""
+        """Fill a part of an order that is about to be canceled, if so drawn, without an event on the stream."""
         if self._habits().are_off or order.terms.is_external or order.status is Status.ACCEPTED:
             return
         quantity = _half(order.leaves_quantity)

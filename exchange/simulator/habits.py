@@ -1,7 +1,7 @@
-"""What the venue and its staff do to orders by themselves, by seed: the habits of a real venue.
+"""The venue's own actions on orders, by seed: those of a real venue and its staff.
 
-The settings are pure values; `HabitDice` draws from them, each execution, order and cancel the same number of draws
-whatever the rates are. `HabitPlayer` carries out what was drawn.
+The settings are pure values; `HabitDice` draws from them, each execution, order and cancel the same number of draws for
+any rates. `HabitPlayer` carries out the drawn actions.
 """
 
 from dataclasses import dataclass, replace
@@ -28,14 +28,14 @@ HABIT_RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habits:
-    """How often the venue does what. External orders are left alone. Whatever is done later is done `within_ms`.
+    """The rates of the venue's own actions. External orders are not affected. Later actions follow within `within_ms`.
 
     Shares of the executions: `bust_rate`, `correct_rate` (to a smaller quantity at another price), and `omit_rate`
-    (lists omit them unless asked by order). Of the corrections `amend_again_rate` are amended again, by their own id.
-    Shares of the orders: `restate_rate` (to a smaller quantity), `rename_rate` (of those that rest, to another symbol,
-    some time later), and `forget_rate` (of those that rest and have not filled). Only an order whose placement was
-    plainly answered. `fill_before_cancel_rate` is the share of cancels before which the order fills in part, which the
-    stream drops.
+    (lists omit them unless requested by order). Of the corrections `amend_again_rate` are amended again, by their own
+    id. Shares of the orders: `restate_rate` (to a smaller quantity), `rename_rate` (of open ones, to another symbol,
+    some time later), and `forget_rate` (of open ones without fills). Only an order whose submission was answered
+    normally. `fill_before_cancel_rate` is the share of cancels before which the order fills in part, with the event
+    dropped by the stream.
     """
 
     bust_rate: float = 0
@@ -50,7 +50,7 @@ class Habits:
 
     @property
     def are_off(self) -> bool:
-        """Return whether the venue does nothing by itself."""
+        """Return whether all rates are 0."""
         return replace(self, within_ms=_NONE.within_ms) == _NONE
 
 
@@ -59,7 +59,7 @@ _NONE = Habits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionFate:
-    """What will happen to one execution. `busts` says of each amendment, in their order, whether it is a bust."""
+    """The future of one execution. `busts` tells for each amendment, in their order, whether it is a bust."""
 
     busts: tuple[bool, ...]
     is_omitted: bool

@@ -1,4 +1,4 @@
-"""The instruments that the simulated exchange lists: real ones with their true ISINs, read from the packaged table.
+"""The instruments that the simulated exchange lists: real ones with their real ISINs, read from the packaged table.
 
 Reference prices are plausible, not current. Three instruments are no longer listed and cannot be traded.
 """
@@ -42,7 +42,7 @@ def listed_instruments() -> tuple[Instrument, ...]:
 
 @lru_cache(maxsize=UNLISTED_KEPT_MAX)
 def unlisted_instrument(symbol: str) -> Instrument:
-    """Return an instrument that the exchange does not list and an external order names: nothing is known of it."""
+    """Return an instrument that the exchange does not list and an external order names: only its symbol is known."""
     return Instrument(
         asset_id=str(uuid5(NAMESPACE_URL, f"symbol:{symbol}")),
         isin="",

@@ -1,12 +1,13 @@
-"""The truth about what happened at the simulated exchange: every accepted order and every event, numbered from 1.
+"""The record of everything that happened at the simulated exchange: every accepted order and every event, numbered from
+1.
 
-The entry of an external order carries its `wire_fields` and no `answer`, that of a leg its `parent`. An entry of the
-kind `forgotten` names an order that a control removed.
+The entry of an external order has its `wire_fields` and no `answer`, that of a leg its `parent`. An entry of the kind
+`forgotten` names an order that a control removed.
 
-Each entry says what the client was not told. For an order: `hidden` (look-ups do not find it for a while) and
-`answer` (the placement was accepted and not plainly answered). For an event: `dropped`, `muted`, `no_listener`,
-`overflow` (the listener did not read) or `cut` (the connection ended with the event still in the buffer). Disturbances
-that withhold nothing are named apart: `duplicated`, `reordered`, `delayed`, `no_timestamp`.
+Each entry shows what the client did not receive. For an order: `hidden` (look-ups do not find it for a while) and
+`answer` (the submission was accepted and not answered normally). For an event: `dropped`, `muted`, `no_listener`,
+`overflow` (the listener did not read) or `cut` (the connection ended with the event still in the buffer). Faults
+without a loss have separate names: `duplicated`, `reordered`, `delayed`, `no_timestamp`.
 """
 
 import os
@@ -28,11 +29,11 @@ READ_MAX_ENTRIES = 100_000
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
-    """One line of the journal. `event` is None where the entry is an order's acceptance, or that it was forgotten.
+    """One line of the journal. `event` is None for an order's acceptance, and when it was forgotten.
 
-    Quantity and price are those of the execution as the event told them, `execution_id` is the id that it told, and
-    `previous_execution_id` the one that a bust or correction amends. `terms` are the order's as it was accepted, or as
-    a `restated` event left them.
+    Quantity and price are those of the execution in the event, `execution_id` is the id in the event, and
+    `previous_execution_id` the one that a bust or correction amends. `terms` are the order's as it was accepted, or
+    after a `restated` event.
     """
 
     number: int
@@ -62,7 +63,7 @@ class Entry:
 class Journal:
     """All entries, in memory; with a path each is also appended to that file as a line of JSON.
 
-    An entry whose delivery turns out otherwise is written to the file again: the last line of a number counts.
+    An entry whose delivery changes is written to the file again: the last line of a number counts.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -74,7 +75,7 @@ class Journal:
         return len(self._entries)
 
     def record_order(self, order: Order, *, answer: PlacementAnswer | None) -> Entry:
-        """Adds the acceptance of an order. `answer` is None for an external order."""
+        """Add the acceptance of an order. `answer` is None for an external order."""
         hidden = ("hidden",) if order.visible_at > order.submitted_at else ()
         withheld = hidden if answer in {None, PlacementAnswer.GIVEN} else (*hidden, "answer")
         entry = Entry(
@@ -115,7 +116,7 @@ class Journal:
         terms: OrderTerms | None = None,
         withheld: tuple[str, ...] = (),
     ) -> Entry:
-        """Adds an event. The caller writes it to the file once it knows how it was delivered."""
+        """Add an event. The caller writes it to the file once its delivery is known."""
         entry = Entry(
             number=len(self._entries) + 1,
             at=at,
@@ -140,14 +141,14 @@ class Journal:
         return entry
 
     def restore(self, entry: Entry) -> None:
-        """Adds an entry that the file holds already."""
+        """Add an entry that is in the file already."""
         self._entries.append(entry)
 
     def entry(self, number: int) -> Entry:
         return self._entries[number - 1]
 
     def read(self, *, after: int, limit: int) -> list[Entry]:
-        """The entries with a number above `after`, at most `limit` of them."""
+        """Return the entries with a number above `after`, at most `limit` of them."""
         return self._entries[after : after + limit]
 
     def write(self, entry: Entry) -> None:
@@ -161,7 +162,7 @@ class Journal:
 
 
 def entry_json(entry: Entry) -> dict[str, object]:
-    """The entry as the controls and the file show it."""
+    """Return the entry as in the controls and in the file."""
     order = entry.order
     shown: dict[str, object] = {
         "number": entry.number,

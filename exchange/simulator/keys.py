@@ -11,7 +11,7 @@ SECRET_HEADER = "APCA-API-SECRET-KEY"  # noqa: S105  # The name of a header.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueKeys:
-    """The key id and the secret; the defaults are those of a simulator without anything to protect."""
+    """The key id and the secret; the defaults are those of a simulator without data to protect."""
 
     key: str = "simulator"
     secret: str = "simulator"  # noqa: S105  # The documented default.

@@ -1,4 +1,4 @@
-"""What the list of activities leaves out: rows that come late, that a page border omits, or that never come."""
+"""Rows omitted from the list of activities: late ones, those at a page border, or permanently hidden ones."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _KEYS = frozenset({"late_seconds", "omitted", "hidden"})
 class Listing:
     """Executions are listed `late_seconds` after they happened.
 
-    The `omitted` ones are listed by their order alone, the `hidden` ones nowhere.
+    The `omitted` ones are listed only by their order, the `hidden` ones never.
     """
 
     late_seconds: float = 0
@@ -29,7 +29,7 @@ class Listing:
         """Return the listing of a control's body.
 
         Raises:
-            SettingInvalidError: a key is unknown, or its value is not what it takes.
+            SettingInvalidError: a key is unknown, or its value is invalid.
         """
         if not fields.keys() <= _KEYS:
             raise SettingInvalidError(f"the keys are {', '.join(sorted(_KEYS))}")

@@ -1,7 +1,7 @@
-"""How orders are executed: the mode and its timing, the walk of prices, and the slices of an order. Pure.
+"""How orders are executed: the mode and its timing, the random walk of prices, and the slices of an order. Pure.
 
 A market order executes at the instrument's price. The price starts at the reference price and moves by a few ticks at
-random, never further than `WALK_RANGE` from it; so a limit beyond that range rests until somebody fills it by hand.
+random, never further than `WALK_RANGE` from it; so a limit beyond that range stays open until a control fills it.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -28,11 +28,11 @@ _RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matching:
-    """`auto` executes marketable orders by itself, `manual` only by hand.
+    """`auto` executes marketable orders, `manual` only by a control.
 
     `fill_delay_ms` passes before each of the `fills_per_order` executions. With a `cancel_delay_ms` a cancel request
-    stays pending for that time, in which the order can still fill. With `cancels` `manual` it stays pending until a
-    control decides, as outside the trading day.
+    stays pending for that time, in which it can still fill. With `cancels` `manual` it stays pending until a control
+    decides, as outside the trading day.
     """
 
     mode: Literal["auto", "manual"] = "auto"
@@ -42,7 +42,7 @@ class Matching:
     cancels: Literal["auto", "manual"] = "auto"
 
     def changed(self, changes: object) -> "Matching":
-        """These settings with the given keys replaced.
+        """Return these settings with the given keys replaced.
 
         Raises:
             SettingInvalidError: a key is unknown or a value out of range.
@@ -55,7 +55,7 @@ class Matching:
 
 
 def next_slice(order: Order) -> Decimal:
-    """The quantity of the order's next planned execution: equal lots, the last one takes what is left."""
+    """Return the quantity of the order's next planned execution: equal lots, the last one takes the remainder."""
     leaves = order.leaves_quantity
     if order.fills_left <= 1:
         return leaves
@@ -77,7 +77,7 @@ class Market:
         return self._prices.get(instrument.symbol, instrument.reference_price)
 
     def walk(self, instrument: Instrument) -> Decimal:
-        """Moves the instrument's price by a few ticks and returns it."""
+        """Move the instrument's price by a few ticks and return it."""
         ticks = int(self._random.random() * (2 * WALK_STEP_MAX_TICKS + 1)) - WALK_STEP_MAX_TICKS
         price = self.price(instrument) + ticks * instrument.tick_size
         if abs(price - instrument.reference_price) <= instrument.reference_price * WALK_RANGE:
@@ -85,7 +85,7 @@ class Market:
         return self.price(instrument)
 
     def rest(self, order: Order) -> None:
-        """Keeps a limit order until a price reaches it."""
+        """Add an open limit order that waits for its price."""
         limit = order.terms.limit_price
         assert limit is not None, "a market order never waits"  # noqa: S101  # Only a bug could break it.
         side = order.terms.side
@@ -93,7 +93,7 @@ class Market:
         heappush(heap, (-limit if side is Side.BUY else limit, order.id, order))
 
     def walk_resting(self) -> list[Order]:
-        """Moves the price of every instrument with resting orders; returns the orders that it reached."""
+        """Move the price of every instrument with open orders; return the orders whose limit it reached."""
         waiting = {heap[0][2].terms.instrument for heap in self._resting.values() if heap}
         reached: list[Order] = []
         for instrument in sorted(waiting, key=lambda each: each.symbol):
@@ -102,7 +102,7 @@ class Market:
         return reached
 
     def take_reached(self, instrument: Instrument) -> list[Order]:
-        """Takes the resting orders that the price has reached, and forgets ended ones on the way."""
+        """Remove and return the open orders whose limit the price has reached, and drop ended ones."""
         price = self.price(instrument)
         reached: list[Order] = []
         for side in Side:

@@ -53,9 +53,9 @@ class OrderControls:
         return json_answer(order_json(order, is_nested=True))
 
     async def _fill(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One execution now; by default of all that is left, at the present price.
+        """Execute once now; by default the whole remainder, at the current price.
 
-        With `"force": true` also of an order that has ended, or beyond its quantity, as venues sometimes do.
+        With `"force": true` also for an order that has ended, or beyond its quantity, as venues sometimes do.
         """
         fields = parse_object(await request.read())
         order = self._order(fields)

@@ -1,6 +1,6 @@
-"""An order at the simulated exchange and what can happen to it.
+"""An order at the simulated exchange and its transitions.
 
-Pure: prices, times and ids come in as arguments. Nothing here knows the wire, the stream or the faults.
+Pure: prices, times and ids are arguments. It is independent of the wire format, the stream and the faults.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class TimeInForce(StrEnum):
 
 
 class Status(StrEnum):
-    """The broker's words for an order's state, as far as the simulated exchange uses them."""
+    """The broker's values of an order's state that the simulated exchange uses."""
 
     ACCEPTED = "accepted"
     NEW = "new"
@@ -60,10 +60,10 @@ OPEN_STATUSES = frozenset({Status.ACCEPTED, Status.NEW, Status.HELD, Status.PART
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OrderTerms:
-    """What the client asked for.
+    """The terms of the client.
 
-    An external order has `wire_fields`: what it shows on the wire in place of the other terms, such as a
-    `type` that is no `OrderType`.
+    An external order has `wire_fields`: its fields on the wire in place of the other terms, such as a `type` that is
+    not an `OrderType`.
     """
 
     client_order_id: str
@@ -111,9 +111,9 @@ def restated(
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Order:
-    """An accepted order. Look-ups do not show it before `visible_at`; `fills_left` counts the planned executions.
+    """An accepted order. Look-ups do not return it before `visible_at`; `fills_left` counts the planned executions.
 
-    The legs of a bracket are orders of their own, which know their `parent`.
+    The legs of a bracket are separate orders with a `parent`.
     """
 
     id: str
@@ -139,7 +139,9 @@ class Order:
         return self.status in OPEN_STATUSES and not self.is_forgotten
 
     def is_visible(self, *, now: datetime) -> bool:
-        """Return whether look-ups show the order. One that was never hidden is shown by a clock set back as well."""
+        """Return whether look-ups return the order. One that was never hidden is returned after the clock is set
+        back as well.
+        """
         return self.visible_at <= max(now, self.submitted_at)
 
     @property
@@ -159,7 +161,7 @@ class Order:
         self.updated_at = at
 
     def fill(self, *, quantity: Decimal, price: Decimal, at: datetime) -> None:
-        """Counts one execution. A fill of an order that has ended counts too and leaves its end as it was."""
+        """Count one execution. A fill of an order that has ended counts too and does not change its end."""
         self.filled_quantity = shared(self.filled_quantity + quantity)
         self.notional += quantity * price
         self.updated_at = at
@@ -170,7 +172,7 @@ class Order:
             self.status = Status.PARTIALLY_FILLED
 
     def revise(self, *, quantity_change: Decimal, notional_change: Decimal, at: datetime) -> None:
-        """Counts the bust or correction of an execution. It does not put an ended order back to work."""
+        """Count the bust or correction of an execution. It does not reopen an ended order."""
         self.filled_quantity += quantity_change
         self.notional += notional_change
         self.updated_at = at
@@ -185,7 +187,7 @@ class Order:
         self.updated_at = at
 
     def restate(self, terms: OrderTerms, *, at: datetime) -> None:
-        """Take other terms; an order of which nothing is left is filled."""
+        """Change the terms; an order without a remainder is filled."""
         self.terms = terms
         self.updated_at = at
         if self.filled_quantity >= terms.quantity:
@@ -202,7 +204,7 @@ class Order:
 class Execution:
     """One execution. The cumulative and position quantities are those right after it.
 
-    A bust or correction has an id of its own, and `id` is the newest one. `is_omitted`: lists show it only when asked
+    A bust or correction has its own id, and `id` is the newest one. `is_omitted`: lists return it only when requested
     by its order.
     """
 

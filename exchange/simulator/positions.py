@@ -1,4 +1,4 @@
-"""The account's position in one instrument: its signed quantity and what it cost. Pure."""
+"""The account's position in one instrument: its signed quantity and its cost. Pure."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,7 +18,9 @@ class AccountHolding:
         return self.cost / self.quantity if self.quantity else ZERO
 
     def trade(self, *, signed_quantity: Decimal, price: Decimal) -> None:
-        """Adds one execution; a sale has a negative quantity. Closing keeps the average entry price of the rest."""
+        """Add one execution; a sale has a negative quantity. Closing does not change the average entry price of the
+        rest.
+        """
         before = self.quantity
         after = before + signed_quantity
         if before * signed_quantity >= 0:
@@ -26,6 +28,6 @@ class AccountHolding:
         elif before * after > 0:
             self.cost = self.average_entry_price * after
         else:
-            # The execution closed the whole position; what is left of it opened one on the other side.
+            # The execution closed the whole position; its remainder opened one on the other side.
             self.cost = after * price
         self.quantity = after

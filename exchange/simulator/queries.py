@@ -45,7 +45,7 @@ class Queries:
         }
 
     def answer(self, path: str, query: Query) -> object:
-        """The JSON value of a request.
+        """Return the JSON value of a request.
 
         Raises:
             RequestRefusedError: 404 or 422.
@@ -123,7 +123,7 @@ class Queries:
         return [activity_json(execution) for execution in self._venue.book.list_executions(page)]
 
     def _execution_of_token(self, token: str | None) -> Execution | None:
-        """The execution that an activity's id names: the last one of the page before."""
+        """Return the execution that an activity's id names: the last one of the previous page."""
         if not token:
             return None
         execution = self._venue.book.find_execution(token.partition("::")[2])

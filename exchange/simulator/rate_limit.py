@@ -1,4 +1,4 @@
-"""The broker's limit of requests a minute, in fixed windows. Pure: the time comes in as an argument."""
+"""The broker's limit of requests a minute, in fixed windows. Pure: the time is an argument."""
 
 WINDOW_SECONDS = 60
 
@@ -11,7 +11,7 @@ class RateLimit:
         self._used = 0
 
     def take(self, *, limit: int, now_seconds: float) -> tuple[bool, dict[str, str]]:
-        """Whether one more request is allowed, and the headers that tell the limit; the reset is in epoch seconds."""
+        """Return whether one more request is allowed, and the rate limit headers; the reset is in epoch seconds."""
         window = int(now_seconds) // WINDOW_SECONDS
         if window != self._window:
             self._window, self._used = window, 0

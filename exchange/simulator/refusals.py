@@ -6,7 +6,7 @@ NOT_EXECUTED_CODE = 50310000
 
 
 class VenueRefusalError(Exception):
-    """A request is refused. Nothing was changed by it."""
+    """A request is refused without any effect."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class Code(Enum):
     INVALID = (422, 40010001)
     UNPROCESSABLE = (422, 42210000)
     TOO_MANY_REQUESTS = (429, 42910000)
-    # Our declared proof that nothing was executed: this code together with a message that starts "not executed:".
+    # The simulator's proof that nothing was executed: this code together with a message that starts "not executed:".
     NOT_EXECUTED = (503, NOT_EXECUTED_CODE)
 
 

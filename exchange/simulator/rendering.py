@@ -17,7 +17,7 @@ NULL_UPDATE = b'{"stream":"trade_updates","data":null}'
 
 
 def order_json(order: Order, *, is_nested: bool = False) -> dict[str, object]:
-    """An order with every key of the protocol, null where there is nothing to say; nested, with its legs."""
+    """Return an order with every key of the protocol, null for missing values; nested, with its legs."""
     terms, status, ended_at = order.terms, order.status, time_text(order.ended_at)
     submitted_at = time_text(order.submitted_at)
     legs = [order_json(leg) for leg in order.legs if not leg.is_forgotten] if is_nested else None
@@ -59,10 +59,10 @@ def order_json(order: Order, *, is_nested: bool = False) -> dict[str, object]:
 
 
 def trade_update(entry: Entry, *, has_timestamp: bool = True) -> bytes:
-    """The frame of an event, with the order as it stands now; without its time, if so asked.
+    """Return the frame of an event, with the current order; optionally without its time.
 
-    A bust or correction has an `execution_id` of its own, and names what it undoes or changes in
-    `previous_execution_id`, as the broker does for its partners. What a bust undoes is a negative quantity.
+    A bust or correction has its own `execution_id`, and names the amended one in `previous_execution_id`, as the broker
+    does for its partners. The quantity of a bust is negative.
     """
     data: dict[str, object] = {
         "event": entry.event,
@@ -85,7 +85,7 @@ _WITHOUT_MARKS = str.maketrans("", "", "-T:.")
 
 
 def activity_json(execution: Execution) -> dict[str, object]:
-    """A FILL activity. Its id carries the execution's id after the time."""
+    """Return a FILL activity. Its id contains the execution's id after the time."""
     order, at = execution.order, time_text(execution.at)
     is_last = not execution.leaves_quantity
     return {
@@ -107,7 +107,7 @@ def activity_json(execution: Execution) -> dict[str, object]:
 
 
 def asset_json(instrument: Instrument) -> dict[str, object]:
-    """An asset, with what the broker does not tell: ISIN, currency, tick and lot size."""
+    """Return an asset, with fields that the broker does not have: ISIN, currency, tick and lot size."""
     return {
         "id": instrument.asset_id,
         "class": "us_equity",
@@ -129,7 +129,7 @@ def asset_json(instrument: Instrument) -> dict[str, object]:
 
 
 def position_json(instrument: Instrument, position: AccountHolding, *, price: Decimal) -> dict[str, object]:
-    """A position at the current price."""
+    """Return a position at the current price."""
     return {
         "asset_id": instrument.asset_id,
         "symbol": instrument.symbol,
@@ -148,7 +148,7 @@ def position_json(instrument: Instrument, position: AccountHolding, *, price: De
 
 
 def account_json(*, opened_at: datetime) -> dict[str, object]:
-    """The account. Its buying power is the limit of one order and is never used up, so that runs can be long."""
+    """Return the account. Its buying power is the limit of one order and is never used up, so that runs can be long."""
     funds = decimal_text(BUYING_POWER)
     return {
         "id": ACCOUNT_ID,
@@ -170,7 +170,7 @@ def account_json(*, opened_at: datetime) -> dict[str, object]:
 
 
 def clock_json(now: datetime) -> dict[str, object]:
-    """The exchange is always open; its trading day ends at midnight UTC, when DAY orders expire."""
+    """Return the clock: the exchange is always open; its trading day ends at midnight UTC, when DAY orders expire."""
     midnight = next_close(now)
     return {
         "timestamp": time_text(now),

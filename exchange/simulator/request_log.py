@@ -1,7 +1,7 @@
-"""What arrived at the REST interface: every request with its answer's status, refused and rate-limited ones too.
+"""The requests to the REST interface: every one with its answer's status, refused and rate-limited ones too.
 
-It shows what a client asked and how often, which the journal of what happened cannot. It is kept in memory alone: the
-numbers start at 1 again with the process.
+It shows a client's requests and their number, which are not in the journal. It is only in memory: the numbers start at
+1 again with the process.
 """
 
 from collections import deque
@@ -21,11 +21,11 @@ _ORDER_FOLDER = "/v2/orders/"
 
 @dataclass(slots=True, kw_only=True)
 class LoggedRequest:
-    """One request, with the time of the system's clock `at` which it came. `status` is None until it is answered, and
-    stays so when the connection was closed instead.
+    """One request, with the system's time `at` which it arrived. `status` is None until it is answered, and permanently
+    when the connection was closed instead.
 
-    `client_order_id` is that of the query or the body, `order_id` that of the path. `is_scripted` says that a scripted
-    answer took the place of the exchange's own.
+    `client_order_id` is that of the query or the body, `order_id` that of the path. `is_scripted`: a scripted answer
+    replaced the exchange's own.
     """
 
     number: int
@@ -50,7 +50,9 @@ class RequestLog:
         self._last = 0
 
     async def record(self, request: web.BaseRequest, path: str, *, at: datetime) -> LoggedRequest:
-        """Add a request that arrives. Its number is that of its head, its client order id is known with its body."""
+        """Add a request that arrives. It is numbered when its head arrives, its client order id is known with its
+        body.
+        """
         self._last += 1
         query = dict(request.query)
         logged = LoggedRequest(
@@ -66,7 +68,7 @@ class RequestLog:
         return logged
 
     def read(self, *, after: int, limit: int) -> dict[str, object]:
-        """Return the requests with a number above `after`, and what says whether there are more or some are gone."""
+        """Return the requests with a number above `after`, and whether there are more or some are no longer stored."""
         first = self._last - len(self._requests) + 1
         start = max(after + 1, first) - first
         page = list(islice(self._requests, start, start + limit))

@@ -1,4 +1,4 @@
-"""Reads the bodies and queries of the wire protocol into the exchange's own words, or refuses them. Pure."""
+"""Parses the bodies and queries of the wire protocol into the exchange's own values, or refuses them. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Replacement:
 
 
 def parse_object(body: bytes) -> dict[str, object]:
-    """The JSON object of a request's body; an empty body is an empty object."""
+    """Return the JSON object of a request's body; an empty body is an empty object."""
     parsed = parse_json(body or b"{}")
     if not isinstance(parsed, dict):
         raise refusal(Code.BAD_REQUEST, "request body must be a JSON object")
@@ -54,7 +54,7 @@ def parse_json(body: bytes) -> object:
 def parse_terms(
     fields: Mapping[str, object], *, instruments: Mapping[str, Instrument], new_id: Callable[[], str]
 ) -> OrderTerms:
-    """The terms of a new order. `new_id` makes the client order id where the client sends none."""
+    """Return the terms of a new order. `new_id` makes the client order id where the client sends none."""
     for key in _UNSUPPORTED:
         if fields.get(key) is not None:
             raise refusal(Code.INVALID, f"{key} is not supported")
@@ -75,7 +75,7 @@ def parse_terms(
 
 
 def parse_replacement(fields: Mapping[str, object], *, replaced: OrderTerms) -> Replacement:
-    """What a replace request changes of the order with these terms."""
+    """Return the changes that a replace request makes to these terms."""
     for key in ("stop_price", "trail"):
         if fields.get(key) is not None:
             raise refusal(Code.INVALID, f"{key} is not supported")
@@ -90,7 +90,7 @@ def parse_replacement(fields: Mapping[str, object], *, replaced: OrderTerms) -> 
 
 
 def parse_order_query(query: Mapping[str, str]) -> OrderQuery:
-    """The filter and the page of an order list."""
+    """Return the filter and the page of an order list."""
     status = query.get("status", "open")
     if status not in {"open", "closed", "all"}:
         raise refusal(Code.INVALID, "status must be open, closed or all")
@@ -109,12 +109,12 @@ def parse_order_query(query: Mapping[str, str]) -> OrderQuery:
 
 
 def parse_nested(query: Mapping[str, str]) -> bool:
-    """Return whether legs are shown under their order. The SDK writes True."""
+    """Return whether legs are nested under their order. The SDK writes True."""
     return query.get("nested", "").lower() == "true"
 
 
 def parse_limit(query: Mapping[str, str], key: str, *, default: int, maximum: int) -> int:
-    """A page's size, from 1 to the maximum."""
+    """Return a page's size, from 1 to the maximum."""
     text = query.get(key)
     if text is None:
         return default

@@ -1,7 +1,7 @@
 """The broker's REST interface, under /v2.
 
-A request passes the rate limit, the keys, the exchange being down and the latency; then its handler. A placement also
-passes the faults that its fate drew. Handlers raise `VenueRefusalError` for every documented refusal.
+A request passes the rate limit, the check of keys, the outage and the latency; then its handler. A submission also
+passes its drawn faults. Handlers raise `VenueRefusalError` for every documented refusal.
 """
 
 import asyncio
@@ -48,11 +48,11 @@ class Rest:
     async def handle(
         self, request: web.BaseRequest, path: str, *, is_answer_replaced: bool = False
     ) -> web.StreamResponse:
-        """Answers one request; `path` is without the query. `is_answer_replaced` says that the client gets another."""
+        """Answer one request; `path` is without the query. `is_answer_replaced`: the client gets another answer."""
         limit = self._venue.faults.requests_per_minute
         if not limit:
             return await self._answer(request, path, is_answer_replaced=is_answer_replaced)
-        # By the exchange's own clock, which is what its reset time means.
+        # By the exchange's own clock, on which its reset time is based.
         is_allowed, headers = self._rate_limit.take(limit=limit, now_seconds=self._venue.now().timestamp())
         if is_allowed:
             response = await self._answer(request, path, is_answer_replaced=is_answer_replaced)
@@ -71,7 +71,7 @@ class Rest:
             return refused_answer(error)
 
     def _check_open(self, request: web.BaseRequest) -> None:
-        # A gateway that is down does not look at keys.
+        # A gateway in front of an unreachable exchange does not check keys.
         if self._venue.faults.down:
             raise exchange_is_down()
         self._keys.check(request.headers)
@@ -95,7 +95,7 @@ class Rest:
         if venue.faults.latency_ms:
             await asyncio.sleep(venue.faults.latency_ms / 1000)
             if venue.faults.down:
-                # It went down while the order was on its way.
+                # The exchange went down while the order was in transit.
                 raise exchange_is_down()
         if fate.is_refused:
             raise exchange_refused()
@@ -111,7 +111,7 @@ class Rest:
     async def _answer_ambiguously(
         self, request: web.BaseRequest, order: Order, answer: PlacementAnswer
     ) -> web.StreamResponse:
-        """The order is accepted; the client gets no answer, a wrong one, or the right one too late."""
+        """Accept the order; the client gets no answer, a wrong one, or the correct one too late."""
         if answer is PlacementAnswer.LATE:
             await asyncio.sleep(self._venue.faults.ambiguous_delay_ms / 1000)
             return json_answer(order_json(order))
@@ -143,7 +143,7 @@ class Rest:
         return json_answer(results, status=207)
 
     def _order(self, order_id: str) -> Order:
-        """An order for a change, which a hidden one takes as well: only look-ups lag behind."""
+        """Return an order for a change, which may be a hidden one: only look-ups lag."""
         order = self._venue.book.find(order_id)
         if order is None:
             raise order_not_found(order_id)

@@ -1,7 +1,7 @@
-"""Brings the exchange back to where its journal file ends, so that a restart forgets no order.
+"""Restores the exchange to the end of its journal file, so that a restart loses no order.
 
-The journal is the truth: acceptances and events are applied again in their order, through the same book. What was only
-planned, such as the next execution, is planned anew.
+Acceptances and events of the journal are applied again in their order, through the same book. Planned actions, such as
+the next execution, are planned again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,11 +25,11 @@ Fields = Mapping[str, Any]
 
 
 class JournalDamagedError(Exception):
-    """The journal file cannot be read as one: move it away to start with an empty exchange."""
+    """The journal file cannot be read: move it away to start with an empty exchange."""
 
 
 def restore(path: Path, *, book: OrderBook, journal: Journal, instruments: Mapping[str, Instrument]) -> None:
-    """Fills the empty book and journal from the file.
+    """Fill the empty book and journal from the file.
 
     Raises:
         JournalDamagedError: a line is no entry, or entries are missing.
@@ -49,7 +49,9 @@ def restore(path: Path, *, book: OrderBook, journal: Journal, instruments: Mappi
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
-    """The lines of the file. A last line without its end was being written in a crash, and is cut off the file."""
+    """Return the lines of the file. An incomplete last line was being written in a crash, and is removed from the
+    file.
+    """
     size = 0
     with path.open("rb") as file:
         for line in file:
@@ -131,7 +133,7 @@ def _restated_terms(fields: Fields, terms: OrderTerms, instruments: Mapping[str,
 def _apply(
     fields: Fields, *, at: datetime, order: Order, book: OrderBook, instruments: Mapping[str, Instrument]
 ) -> Execution | None:
-    """Does to the order what the event says was done to it."""
+    """Apply the event to the order."""
     event, was_open = fields["event"], order.is_open
     execution = None
     if event in {"fill", "partial_fill"}:

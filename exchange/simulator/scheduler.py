@@ -1,6 +1,6 @@
-"""Runs what the exchange does later: one heap and one timer for all orders, so a million of them need no tasks.
+"""Runs the exchange's later actions: one heap and one timer for all orders, so a million of them need no tasks.
 
-It can stand still, as the matching does while the exchange is down; what became due meanwhile runs afterwards.
+It can be paused, as the matching is while the exchange is down; due actions run afterwards.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class Scheduler:
         self._is_paused = False
 
     def after(self, delay_seconds: float, action: Callable[[], None]) -> None:
-        """Runs the action after the delay, or later while paused."""
+        """Run the action after the delay, or later while paused."""
         due = self._loop.time() + delay_seconds
         heappush(self._heap, (due, next(self._sequence), action))
         if not self._is_paused and (self._timer is None or due < self._timer_due):
@@ -53,7 +53,7 @@ class Scheduler:
             self._timer = None
 
     def _run_due(self) -> None:
-        """Runs what is due, at most a batch of it: requests get their turn in between."""
+        """Run due actions, at most a batch of them: requests are handled in between."""
         self._timer = None
         now = self._loop.time()
         try:

@@ -1,8 +1,8 @@
-"""Scripted answers: what a gateway in front of the exchange answers in its place.
+"""Scripted answers: answers of a gateway in front of the exchange.
 
-A script names the requests that it answers by method and path, and how many of them. The path is a pattern as in a
-shell, in which `*` stands for any characters, slashes included; the query is not looked at. Of several scripts that
-match, the first in the list answers.
+A script selects its requests by method and path, and how many of them. The path is a pattern as in a shell, in which
+`*` matches any characters, slashes included; the query is ignored. Of several matching scripts, the first in the list
+answers.
 """
 
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ _STATUS = NumberRange(200, 599, is_whole=True)
 class ScriptedAnswer:
     """One script. A status of None closes the connection without an answer.
 
-    A body that is a string is sent as it is, any other as JSON. With `after_execution` the exchange executes the
-    request first and its own answer is lost.
+    A string body is sent unchanged, any other as JSON. With `after_execution` the exchange executes the request first
+    and its own answer is lost.
     """
 
     method: str | None

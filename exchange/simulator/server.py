@@ -1,9 +1,9 @@
 """Runs the simulated exchange on one port: REST under /v2, the stream at /stream, controls under /simulator.
 
-Whether it serves is answered at /healthz without a key, as by Fillwire's own processes, also while /v2 is down.
+/healthz answers without a key, as in Fillwire's own processes, also while /v2 is down.
 
-aiohttp's low-level server is used without its application, router and middleware: a placement at no latency costs half
-of what it costs through them.
+aiohttp's low-level server is used without its application, router and middleware: a submission without latency costs
+half as much without them.
 """
 
 import asyncio
@@ -44,10 +44,10 @@ HEALTH_PATH = "/healthz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorConfig:
-    """How to run the exchange. Port 0 takes a free one; `frames` is how the stream sends its JSON.
+    """The settings of the exchange. Port 0 selects a free one; `frames` is the kind of the stream's JSON frames.
 
-    With a `journal_path` the exchange goes on from that file's end; without one it begins and ends empty. Its clock
-    starts `clock_offset_seconds` ahead of the system's.
+    With a `journal_path` the exchange continues from that file's end; without one it starts empty. Its clock starts
+    `clock_offset_seconds` ahead of the system's.
     """
 
     host: str = "127.0.0.1"
@@ -74,10 +74,10 @@ class RunningSimulator:
 
 
 async def serve(config: SimulatorConfig) -> None:
-    """Runs the exchange until cancelled.
+    """Run the exchange until cancelled.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     async with running_simulator(config):
         await asyncio.Event().wait()
@@ -85,10 +85,10 @@ async def serve(config: SimulatorConfig) -> None:
 
 @asynccontextmanager
 async def running_simulator(config: SimulatorConfig) -> AsyncIterator[RunningSimulator]:
-    """The exchange in this process, answering from entry to exit.
+    """Run the exchange in this process, answering from entry to exit.
 
     Raises:
-        OSError: the port is taken, or the journal file cannot be written.
+        OSError: the port is in use, or the journal file cannot be written.
         JournalDamagedError: the journal file cannot be read.
     """
     async with AsyncExitStack() as stack:
@@ -101,7 +101,7 @@ async def running_simulator(config: SimulatorConfig) -> AsyncIterator[RunningSim
         runner = _runner(_Router(config, venue=venue, updates=updates, journal=journal))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        # To asyncio :: is version 6 alone, and None any address.
+        # For asyncio :: is only version 6, and None any address.
         where = None if config.host == ANY_IPV6 else config.host
         await web.TCPSite(runner, where, config.port, reuse_address=True).start()
         stack.callback(partial(updates.disconnect, hold_slot_seconds=0))
@@ -114,7 +114,7 @@ async def running_simulator(config: SimulatorConfig) -> AsyncIterator[RunningSim
 def _open_venue(
     config: SimulatorConfig, *, journal: Journal, scheduler: Scheduler, updates: TradeUpdates
 ) -> SimulatedVenue:
-    """The exchange, empty or as its journal file left it."""
+    """Open the exchange, empty or from its journal file."""
 
     def publish(entry: Entry) -> None:
         updates.publish(entry, faults=venue.faults.stream, draw=venue.dice.draw_delivery)
@@ -209,5 +209,5 @@ def _new_id() -> str:
 
 
 def _new_client_order_id() -> str:
-    """Return the client order id of an order that came without one: random, as the broker's."""
+    """Return a generated client order id: random, like the broker's."""
     return str(uuid4())

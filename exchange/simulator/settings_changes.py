@@ -1,6 +1,6 @@
-"""Applies a JSON object of changes to a frozen settings object, or says which key is wrong. Pure.
+"""Applies a JSON object of changes to a frozen settings object, or names the invalid key. Pure.
 
-The controls use it for the faults and the matching: what is given replaces, the rest stays.
+The controls use it for the faults and the matching: given keys are replaced, the rest is unchanged.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ class SettingInvalidError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NumberRange:
-    """The numbers that a setting may take; whole numbers only where `is_whole`."""
+    """The numbers that a setting accepts; only whole numbers where `is_whole`."""
 
     minimum: float
     maximum: float
@@ -40,7 +40,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A setting that is one of a few words."""
+    """A setting with one of a few words."""
 
     words: tuple[str, ...]
 
@@ -56,10 +56,11 @@ Rule = NumberRange | Flag | Choice
 def checked_changes(
     changes: object, rules: Mapping[str, Rule], *, prefix: str = "", also_known: tuple[str, ...] = ()
 ) -> dict[str, object]:
-    """The changes, each checked by the rule of its key. `also_known` are keys that the caller has taken out already.
+    """Return the changes, each checked by the rule of its key. `also_known` are keys that the caller has removed
+    already.
 
     Raises:
-        SettingInvalidError: the changes are no object, a key is unknown or a value out of range.
+        SettingInvalidError: the changes are not an object, a key is unknown or a value out of range.
     """
     if not isinstance(changes, Mapping):
         raise SettingInvalidError(f"{prefix.rstrip('.') or 'the body'} must be a JSON object")

@@ -1,6 +1,6 @@
-"""The execution stream: one websocket connection for the account, and the faults on the way to it.
+"""The execution stream: one websocket connection for the account, and its faults.
 
-There is no replay: what happens while nobody listens is lost to the client, and the journal says so.
+There is no replay: events without a connected client are lost to it, and the journal marks them.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _NO_FAULTS = StreamFaults()
 
 
 class StreamSubscriber:
-    """One client's websocket with its bounded buffer. Frames carry the entry they tell, if they tell one."""
+    """One client's websocket with its bounded buffer. Frames refer to their entry, if they have one."""
 
     def __init__(self, websocket: web.WebSocketResponse, *, request: web.BaseRequest, frames: Frames) -> None:
         self.is_authenticated = False
@@ -43,7 +43,7 @@ class StreamSubscriber:
         self._wake.set()
 
     async def write(self) -> None:
-        """Sends what is put, until the connection ends."""
+        """Send the buffered frames, until the connection ends."""
         try:
             while True:
                 while self.unsent:
@@ -64,13 +64,13 @@ class StreamSubscriber:
             await self._websocket.send_str(frame.decode())
 
     def cut(self) -> None:
-        """Ends the transport without a closing handshake, as a failing network does."""
+        """End the transport without a closing handshake, as a failing network does."""
         if self._request.transport is not None:
             self._request.transport.abort()
 
 
 class TradeUpdates:
-    """Hands every event to the one listener, as the stream's faults allow."""
+    """Sends every event to the one listener, subject to the stream's faults."""
 
     def __init__(self, *, key: str, secret: str, frames: Frames, journal: Journal) -> None:
         self._credentials = (key, secret)
@@ -82,7 +82,7 @@ class TradeUpdates:
         self._held_back: tuple[Entry, bytes] | None = None
 
     def publish(self, entry: Entry, *, faults: StreamFaults, draw: Callable[[StreamFaults], DeliveryFate]) -> None:
-        """Sends the event, unless it is withheld anyway, or notes in its entry why the client is not told."""
+        """Send the event, unless it is withheld, or record in its entry why the client does not receive it."""
         if entry.withheld:
             return
         if self._listener() is None:
@@ -105,7 +105,7 @@ class TradeUpdates:
             self._deliver(entry, frame, fate)
 
     def disconnect(self, *, hold_slot_seconds: float) -> bool:
-        """Cuts the connection, if there is one, and keeps its place taken for a while."""
+        """Close the connection, if there is one, and occupy its place for a while."""
         self._slot_held_until = self._loop.time() + hold_slot_seconds
         connection = self._connection
         if connection is None:
@@ -115,17 +115,17 @@ class TradeUpdates:
         return True
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Serves one handshake and its connection.
+        """Serve one handshake and its connection.
 
         Raises:
-            RequestRefusedError: 429 while another connection has the place.
+            RequestRefusedError: 429 while there is another connection.
         """
         if self._connection is not None or self._loop.time() < self._slot_held_until:
             raise refusal(Code.TOO_MANY_REQUESTS, "connection limit exceeded")
-        # Compression would cost more than it saves on one machine.
+        # On one machine compression costs more than it saves.
         websocket = web.WebSocketResponse(compress=False, heartbeat=HEARTBEAT_SECONDS)
         connection = StreamSubscriber(websocket, request=request, frames=self._frames)
-        # Taken before the first await, so that two handshakes cannot both pass.
+        # Set before the first await, so that two handshakes cannot both pass.
         self._connection = connection
         try:
             await websocket.prepare(request)
@@ -193,7 +193,7 @@ class TradeUpdates:
         self._let_go()
 
     def _let_go(self) -> None:
-        """Sends the event that was held back: after the next one, or when none comes for a while."""
+        """Send the event that was held back: after the next one, or after a while."""
         if self._held_back is not None:
             entry, frame = self._held_back
             self._held_back = None
@@ -212,7 +212,7 @@ class TradeUpdates:
             connection.put(entry, frame)
 
     def _release(self, connection: StreamSubscriber) -> None:
-        """Frees the place, and notes what the connection took with it."""
+        """Free the place, and mark the events lost with the connection."""
         if self._connection is connection:
             self._connection = None
         for entry, _ in connection.unsent:
@@ -232,7 +232,7 @@ def _reply(connection: StreamSubscriber, stream: str, data: dict[str, object]) -
 
 
 def _listen(connection: StreamSubscriber, data: object) -> None:
-    """Sets the list of streams, as the protocol has it: an empty list stops them."""
+    """Set the list of streams; an empty list stops them."""
     asked = data.get("streams") if isinstance(data, dict) else None
     streams = [name for name in asked if name == "trade_updates"] if isinstance(asked, list) else []
     connection.is_listening = bool(streams)

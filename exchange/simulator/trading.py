@@ -1,7 +1,7 @@
-"""The way of an order through the market: it starts to work, executes slice by slice, rests, or ends.
+"""The states of an order in the market: it opens, executes slice by slice, stays open, or ends.
 
-Every step is an event: it goes to the journal and, through `publish`, to the listener. Everything here runs on one
-event loop and never awaits, so each method is one step of the exchange.
+Every step is an event: it is written to the journal and, through `publish`, sent to the listener. Everything here runs
+on one event loop and never awaits, so each method is one step of the exchange.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,9 @@ WALK_INTERVAL_SECONDS = 1.0
 
 
 class Trading:
-    """Brings orders from acceptance to their end. `publish` notes in the entry what was withheld, `note_execution` is
-    told each new execution."""
+    """Processes orders from acceptance to their end. `publish` marks withheld events in their entries,
+    `note_execution` is called with each new execution.
+    """
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Trading:
         scheduler.after(WALK_INTERVAL_SECONDS, self._walk)
 
     def set_matching(self, matching: Matching) -> None:
-        """Replaces the matching. Back in auto mode, open orders go on."""
+        """Replace the matching. After a change to auto mode, open orders continue."""
         was_manual, self.matching = self.matching.mode == "manual", matching
         if was_manual and matching.mode == "auto":
             for order in self._book.open_orders():
@@ -54,11 +55,13 @@ class Trading:
                     self._work(order)
 
     def start_soon(self, order: Order) -> None:
-        """The answer tells that the order is accepted; that it works follows by the stream, as at the broker."""
+        """Schedule the opening: the answer reports the order as accepted; `new` follows on the stream, as with the
+        broker.
+        """
         self._scheduler.after(0, partial(self.start, order))
 
     def start(self, order: Order) -> None:
-        """Puts an accepted order to work, or takes up one that worked before a restart."""
+        """Open an accepted order, or resume one that was open before a restart."""
         # A control may have filled, canceled or removed it already.
         if order.status is Status.ACCEPTED and order.is_open:
             self._start_working(order)
@@ -70,12 +73,12 @@ class Trading:
         self._emit("held", leg)
 
     def reject_later(self, order: Order) -> None:
-        """The order is accepted and will never work: the market refuses it in the time of an execution."""
+        """Schedule the rejection of an accepted order, after the delay of an execution."""
         action = partial(self.end, order, Status.REJECTED, "rejected by the market")
         self._scheduler.after(self.matching.fill_delay_ms / 1000, action)
 
     def execute(self, order: Order, *, quantity: Decimal, price: Decimal, withheld: tuple[str, ...] = ()) -> Execution:
-        """Makes one execution now, whatever the order's state is: the caller decides what is allowed.
+        """Create one execution now, in any state of the order: the caller decides what is allowed.
 
         An event with `withheld` is not published.
         """
@@ -109,7 +112,7 @@ class Trading:
         )
 
     def end(self, order: Order, status: Status, reason: str | None = None) -> None:
-        """Ends the order, unless it has ended already."""
+        """End the order, unless it has ended already."""
         if not order.is_open:
             return
         order.end(status, at=self._now())
@@ -132,9 +135,9 @@ class Trading:
         self._emit("new", order)
 
     def _work(self, order: Order) -> None:
-        """Brings a working order to its next step: an execution in time, an end at once, or rest.
+        """Take the next step of an open order: a scheduled execution, an immediate end, or waiting.
 
-        An external order has none: it may be of a kind that nothing here can execute, so only controls fill it.
+        An external order has none: it may be of a kind that cannot be executed here, so only controls fill it.
         """
         if self.matching.mode == "manual" or order.is_scheduled or not order.is_open or order.terms.is_external:
             return
@@ -147,7 +150,7 @@ class Trading:
             self.market.rest(order)
 
     def _execute_or_cancel(self, order: Order) -> None:
-        """An immediate order executes whole at the present price, which has unlimited depth here, or is canceled."""
+        """Execute an immediate order completely at the current price, which has unlimited depth here, or cancel it."""
         price = self.market.price(order.terms.instrument)
         if order.terms.is_marketable(price):
             self.execute(order, quantity=order.leaves_quantity, price=price)
@@ -168,7 +171,7 @@ class Trading:
             self._work(reached)
 
     def cancel_later(self, order: Order) -> None:
-        """Takes a cancel request that is carried out after the matching's cancel delay, or when a control says so."""
+        """Accept a cancel request that is carried out after the matching's cancel delay, or by a control."""
         order.ask_cancel(at=self._now())
         self._emit("pending_cancel", order)
         if self.matching.cancels == "manual":
@@ -176,7 +179,7 @@ class Trading:
         self._scheduler.after(self.matching.cancel_delay_ms / 1000, partial(self.carry_out_cancel, order))
 
     def carry_out_cancel(self, order: Order) -> None:
-        """Cancels the order, or tells that it was too late."""
+        """Cancel the order, or report that it was too late."""
         if order.is_open:
             self.end(order, Status.CANCELED)
         elif not order.is_forgotten:
@@ -192,7 +195,7 @@ class Trading:
         self._work(order)
 
     def restate(self, order: Order, terms: OrderTerms) -> None:
-        """Change the order's terms; it is filled if nothing is left, and may be marketable by them."""
+        """Change the order's terms; it is filled without a remainder, and may become marketable."""
         order.restate(terms, at=self._now())
         self._emit("restated", order, terms=terms)
         if not order.is_open:
@@ -201,7 +204,7 @@ class Trading:
         self._work(order)
 
     def _walk(self) -> None:
-        """The market's own life: it moves the prices for which somebody waits."""
+        """Move the prices periodically for waiting orders."""
         if self.matching.mode == "auto":
             for reached in self.market.walk_resting():
                 self._work(reached)

@@ -1,7 +1,7 @@
-"""The simulated exchange itself: what may be asked of it, and the faults and settings that hold.
+"""The simulated exchange itself: its requests, faults and settings.
 
-It accepts orders and hands them to `Trading`, which brings them to their end. Everything here runs on one event loop
-and never awaits, so each method is one step of the exchange.
+It accepts orders and passes them to `Trading`, which processes them to their end. Everything here runs on one event
+loop and never awaits, so each method is one step of the exchange.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from exchange.simulator.trading import Trading
 
 
 class SimulatedVenue:
-    """One account's exchange. `publish` hands an event to the listener and notes in the entry what was withheld."""
+    """One account's exchange. `publish` sends an event to the listener and marks a withheld one in its entry."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class SimulatedVenue:
     def place(
         self, terms: OrderTerms, *, answer: PlacementAnswer = PlacementAnswer.GIVEN, is_rejected_later: bool = False
     ) -> Order:
-        """Accepts an order. `answer` is what the client will be told, for the journal.
+        """Accept an order. `answer` is the answer to the client, for the journal.
 
         Raises:
             VenueRefusalError: the client order id was used before, or the order is worth more than the account.
@@ -94,7 +94,7 @@ class SimulatedVenue:
         return order
 
     def place_external(self, external: ExternalOrder) -> Order:
-        """Accept an external order with its legs, and start to work on it at once.
+        """Accept an external order with its legs, and open it immediately.
 
         Raises:
             VenueRefusalError: the client order id, or that of a leg, was used before.
@@ -113,7 +113,7 @@ class SimulatedVenue:
         return order
 
     def forget(self, order: Order) -> None:
-        """Forget the order: nothing finds it or happens to it any more. Its executions stay the account's."""
+        """Forget the order: look-ups do not find it and it no longer changes. Its executions stay in the account."""
         self.book.forget(order)
         self._journal.record_forgotten(order, at=self.now())
 
@@ -125,7 +125,7 @@ class SimulatedVenue:
         self._schedule_close()
 
     def cancel(self, order: Order) -> None:
-        """Takes a cancel request; it is carried out at once, or after the matching's cancel delay.
+        """Accept a cancel request; it is carried out immediately, or after the matching's cancel delay.
 
         Raises:
             VenueRefusalError: the order has ended or is being canceled already.
@@ -139,7 +139,7 @@ class SimulatedVenue:
             self.trading.end(order, Status.CANCELED)
 
     def replace(self, order: Order, change: Replacement) -> Order:
-        """Ends the order as replaced and accepts a new one, by default for what was left of it.
+        """End the order as replaced and accept a new one, by default for its remainder.
 
         Raises:
             VenueRefusalError: the order has ended, or the new terms are not acceptable.
@@ -162,7 +162,7 @@ class SimulatedVenue:
         return successor
 
     def find_visible(self, order: Order | None, *, wanted: str) -> Order:
-        """The order, unless it does not exist or look-ups do not show it yet.
+        """Return the order, unless it does not exist or look-ups do not return it yet.
 
         Raises:
             VenueRefusalError: 404.
@@ -205,7 +205,7 @@ class SimulatedVenue:
         return order
 
     def set_faults(self, faults: Faults, *, is_reseeded: bool) -> None:
-        """Replaces the faults. While the exchange is down the matching stands still."""
+        """Replace the faults. While the exchange is down the matching is paused."""
         if is_reseeded:
             self.dice = FaultDice(faults.seed)
         if faults.down and not self.faults.down:
@@ -215,7 +215,7 @@ class SimulatedVenue:
         self.faults = faults
 
     def go_on(self) -> None:
-        """Takes up the open orders after a restart; DAY orders of a day that is over expire."""
+        """Resume the open orders after a restart; DAY orders of a past day expire."""
         now = self.now()
         for order in self.book.open_orders():
             if order.terms.time_in_force is TimeInForce.DAY and next_close(order.submitted_at) <= now:
@@ -226,7 +226,7 @@ class SimulatedVenue:
                 self.trading.start(order)
 
     def close_day(self, *, status: Status = Status.EXPIRED) -> int:
-        """Ends the trading day: every open DAY order ends, with this status. Returns how many did."""
+        """End the trading day: every open DAY order ends, with this status. Return their number."""
         ending = [order for order in self.book.open_orders() if order.terms.time_in_force is TimeInForce.DAY]
         for order in ending:
             self.trading.end(order, status)

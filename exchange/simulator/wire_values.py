@@ -22,7 +22,7 @@ def decimal_text(value: Decimal | None) -> str | None:
 
 
 def average_text(value: Decimal | None) -> str | None:
-    """An average price, rounded to six places as the broker does."""
+    """Return an average price, rounded to six places as the broker does."""
     return None if value is None else decimal_text(value.quantize(PRICE_SCALE))
 
 
@@ -33,14 +33,14 @@ def time_text(value: None) -> None: ...
 @overload
 def time_text(value: datetime | None) -> str | None: ...
 def time_text(value: datetime | None) -> str | None:
-    """Always with six digits of the second, so that texts sort as times."""
+    """Return the time, always with six digits of the second, so that texts sort as times."""
     if value is None:
         return None
     return value.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_decimal(value: object) -> Decimal | None:
-    """A finite number given as a JSON number or string, or None when it is neither."""
+    """Return a finite number given as a JSON number or string, or None for other values."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -51,7 +51,7 @@ def parse_decimal(value: object) -> Decimal | None:
 
 
 def parse_time(text: str) -> datetime | None:
-    """An RFC 3339 instant or date, or None; without a zone it is UTC."""
+    """Return an RFC 3339 instant or date, or None; without a zone it is UTC."""
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Who is asking: tokens, scopes, and the cache of verified tokens."""
+"""Authentication: tokens, scopes, and the cache of verified tokens."""

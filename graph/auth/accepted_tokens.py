@@ -1,4 +1,4 @@
-"""Which verified tokens are accepted: not one that lives too long, nor one that was revoked."""
+"""Which verified tokens are accepted: none with too long a lifetime, and none that was revoked."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -14,10 +14,10 @@ FIRST_SIGHTS_MAX = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedTokens:
-    """A TokenVerifier behind another one, with the rules of this installation.
+    """A TokenVerifier around another one, with the rules of this installation.
 
-    The lifetime of a token is the time from its `iat`, or from the moment at which this process saw it first, to its
-    `exp`. After a restart a token without `iat` is seen for the first time again.
+    The lifetime of a token is the time from its `iat`, or from its first use in this process, to its `exp`. After a
+    restart a token without `iat` counts as new.
     """
 
     verifier: TokenVerifier

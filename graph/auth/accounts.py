@@ -9,7 +9,7 @@ def account_ids_of(claims: Mapping[str, object], claim: str, *, may_be_none: boo
     """Return the accounts, each once, in the token's order.
 
     `may_be_none`: also of a token without the claim, as an operator's may be, or with an empty list. Raises ValueError
-    for everything else, one wrong name among good ones too: what cannot be read whole is not guessed at.
+    for everything else, one wrong name among good ones too: an invalid claim is not used in part.
     """
     named = claims.get(claim, [])
     listed = [named] if isinstance(named, str) else named

@@ -1,4 +1,4 @@
-"""Who is asking: the accounts of a verified token and what the token allows."""
+"""The bearer: the accounts of a verified token and its scopes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,17 +30,17 @@ OPERATOR_SCOPES = frozenset(
 
 
 def is_operator(scopes: frozenset[str]) -> bool:
-    """Return whether the scopes are those of an operator, of whatever kind."""
+    """Return whether the scopes include one of an operator."""
     return not OPERATOR_SCOPES.isdisjoint(scopes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """The bearer of a valid token. `subject` is who it was issued to, `account_ids` the accounts that it names.
+    """The bearer of a valid token. `subject` is its subject, `account_ids` its accounts.
 
     `key_id` names the key that signed the token: the RFC 7638 thumbprint of a public key, or the digest of a secret.
-    `issued_at` is the token's `iat`; of a token without one, the moment at which this process saw it first, which says
-    nothing about how old it is.
+    `issued_at` is the token's `iat`; for a token without one, its first use in this process, which does not show its
+    age.
     """
 
     subject: str
@@ -70,32 +70,36 @@ class Bearer:
 
     @property
     def visible_accounts(self) -> VisibleAccounts:
-        """The account filter of every read: the token's accounts, or None (every account) for operators who read."""
+        """Return the account filter of every read: the token's accounts, or None (every account) for operators who
+        read.
+        """
         return None if self.allows(Scope.OPERATOR_READ) else self.account_ids
 
     @property
     def cancelable_accounts(self) -> VisibleAccounts:
-        """The account filter of a cancel: the token's accounts, or None (every account) for operators who halt."""
+        """Return the account filter of a cancel: the token's accounts, or None (every account) for operators who
+        halt.
+        """
         return None if self.allows(Scope.OPERATOR_HALT) else self.account_ids
 
     def own_account(self, asked: str | None = None) -> str:
-        """Return the account that the operation acts for: the one asked for, else the token's only one.
+        """Return the account that the operation acts for: the given one, else the token's only one.
 
         Raises the FORBIDDEN error for one that the token does not name, whether or not it exists, and ACCOUNT_REQUIRED
-        when none is asked for and the token does not name exactly one.
+        when none is given and the token does not name exactly one.
         """
         return self._account(asked, among=self.account_ids)
 
     def visible_account(self, asked: str | None = None) -> str:
-        """Return the account that is read, by the same rule; operators who read may ask for any."""
+        """Return the account that is read, by the same rule; operators who read may name any."""
         return self._account(asked, among=self.visible_accounts)
 
     @property
     def limit_key(self) -> str:
-        """Whose rates, slots and sockets this counts against: the account's, or the subject's where there are several.
+        """Return the key of the rates, slots and sockets: the account's, or the subject's for several accounts.
 
-        A token must not have the rates of each of its accounts, nor use up those of an account that others use. No
-        account is called so: a tab cannot be printed.
+        A token must not have the rates of each of its accounts, nor exhaust those of a shared account. No account has
+        this name: a tab is not printable.
         """
         return self.account_ids[0] if len(self.account_ids) == 1 else f"subject\t{self.subject}"
 

@@ -1,4 +1,4 @@
-"""The public keys of a token issuer (JWKS, RFC 7517): which are in force, and who is called when they change. Pure."""
+"""The public keys of a token issuer (JWKS, RFC 7517): which are in use, and the listeners of their changes. Pure."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ KEYS_MAX = 100
 
 
 class UnusableKeySetError(ValueError):
-    """The text holds no usable key; the message says why and holds nothing of the text."""
+    """The text contains no usable key; the message has the reason and nothing of the text."""
 
 
 Thumbprints = frozenset[str]
@@ -25,7 +25,7 @@ Thumbprints = frozenset[str]
 class KeySet:
     """Keys by key id and algorithm: keys of different kinds may share an id (RFC 7517, section 4.5).
 
-    `skipped` counts the entries that cannot be used by the reason, in fixed words.
+    `skipped` counts the unusable entries by the reason, in fixed words.
     """
 
     keys: Mapping[tuple[str, str], SigningKey] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class KeySet:
 
 
 class KeySetHolder:
-    """The keys in force. A listener is called with the thumbprints of the new set when keys came or went.
+    """The keys in use. A listener is called with the thumbprints of the new set when keys were added or removed.
 
-    Listeners must not wait or raise. A key that went is one whose thumbprint is missing.
+    Listeners must not wait or raise. A removed key is one whose thumbprint is missing.
     """
 
     def __init__(self, keys: KeySet | None = None) -> None:
@@ -52,7 +52,7 @@ class KeySetHolder:
         self._listeners.append(listener)
 
     def replace(self, keys: KeySet) -> bool:
-        """Put these keys in force and return whether keys came or went."""
+        """Use these keys and return whether keys were added or removed."""
         before, self.keys = self.keys, keys
         if keys.thumbprints == before.thumbprints:
             return False
@@ -64,8 +64,8 @@ class KeySetHolder:
 def parse_key_set(text: bytes) -> KeySet:
     """Return the usable keys of a JWKS; entries that cannot be used are skipped one by one.
 
-    Raise UnusableKeySetError, a ValueError, when it is too large or too deep (1024 levels), no JWKS, or without a key
-    that can be used; nothing else, whatever the text is.
+    Raise UnusableKeySetError, a ValueError, when it is too large or too deep (1024 levels), not a JWKS, or without a
+    usable key; no other error for any text.
     """
     if len(text) > KEY_SET_MAX_BYTES:
         raise UnusableKeySetError(f"the key set is larger than {KEY_SET_MAX_BYTES} bytes")

@@ -1,6 +1,6 @@
-"""The scopes in a token's claims, wherever its issuer writes them down. Pure.
+"""The scopes in a token's claims, in the forms of several issuers. Pure.
 
-What cannot be read never gives a scope.
+An unreadable claim adds no scope.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ class InvalidScopesError(ValueError):
 
 
 def read_scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """Return the union of the scopes in `scope`, `scp`, `roles` and `permissions`, those that are there.
+    """Return the union of the scopes in `scope`, `scp`, `roles` and `permissions`, if present.
 
-    A text holds scopes with spaces between them, an item of a list is one scope. `roles` and `permissions` of another
-    form than a list of texts are left out; a `scope` or `scp` of another form raises InvalidScopesError.
+    A text contains scopes separated by spaces, an item of a list is one scope. `roles` and `permissions` of another
+    form than a list of texts are ignored; a `scope` or `scp` of another form raises InvalidScopesError.
     """
     scopes: set[str] = set()
     for name in TEXT_OR_LIST:

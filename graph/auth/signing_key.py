@@ -1,7 +1,7 @@
 """One key of a JWKS (RFC 7517): whether it may verify tokens, and its thumbprint. Pure.
 
-An issuer publishes keys for others too, and can be wrong: a key is refused by itself, with a fixed sentence that holds
-nothing of it, and never takes the keys beside it along.
+An issuer publishes keys for other uses too, and can make errors: a key is refused separately, with a fixed message
+without its content, and does not affect other keys.
 """
 
 import hashlib
@@ -38,12 +38,14 @@ ALGORITHMS: Mapping[type, str] = {RSAPublicKey: "RS256", EllipticCurvePublicKey:
 
 
 class UnusableKeyError(ValueError):
-    """The key cannot verify tokens; the message says why and holds nothing of the key."""
+    """The key cannot verify tokens; the message has the reason and nothing of the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """A public key of the issuer. `thumbprint` names it by its content (RFC 7638, SHA-256), whatever its id is."""
+    """A public key of the issuer. `thumbprint` identifies it by its content (RFC 7638, SHA-256), independent of its
+    id.
+    """
 
     key_id: str
     algorithm: str
@@ -73,7 +75,7 @@ def read_signing_key(entry: object) -> SigningKey:
 def _check_purpose(entry: Mapping[str, Any]) -> None:
     """Raise UnusableKeyError for a key that is not published to verify signatures (RFC 7517, sections 4.2, 4.3)."""
     if not PRIVATE_MEMBERS.isdisjoint(entry):
-        raise UnusableKeyError("a private or symmetric key: whoever reads it can make tokens")
+        raise UnusableKeyError("a private or symmetric key: anyone who reads it can make tokens")
     if entry.get("use", "sig") != "sig":
         raise UnusableKeyError("not for signatures")
     operations = entry.get("key_ops", ["verify"])
@@ -82,7 +84,7 @@ def _check_purpose(entry: Mapping[str, Any]) -> None:
 
 
 def _load(entry: Mapping[str, Any]) -> jwt.PyJWK:
-    """Return the key, made of its public members alone."""
+    """Return the key, made only of its public members."""
     kind = entry.get("kty")
     names = PUBLIC_MEMBERS.get(kind) if isinstance(kind, str) else None
     if names is None:

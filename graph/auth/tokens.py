@@ -1,4 +1,4 @@
-"""Tokens: who may ask. A verifier reads a Bearer from a JWT or refuses it; it never says why in detail.
+"""Tokens: authentication. A verifier reads a Bearer from a JWT or refuses it, without a detailed reason.
 
 The algorithms are fixed by the kind of key, never taken from the token.
 """
@@ -41,11 +41,11 @@ class UnknownKeyError(InvalidTokenError):
 
 
 class VerificationUnavailableError(Exception):
-    """No token can be verified at the moment: it may be valid, so clients are told to try again."""
+    """No token can be verified at the moment: it may be valid, so clients are asked to retry."""
 
 
 class TokenVerifier(Protocol):
-    """Knows which tokens are valid."""
+    """Verifies tokens."""
 
     def verify(self, token: str) -> Bearer:
         """Return the bearer. Raise InvalidTokenError or VerificationUnavailableError."""
@@ -53,8 +53,9 @@ class TokenVerifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedClaims:
-    """What a token must be made out for and by whom, where the operator wants that checked, and which claim names its
-    accounts."""
+    """The required audience and issuer of a token, where the operator wants them checked, and the claim with its
+    accounts.
+    """
 
     audience: str | None = None
     issuer: str | None = None
@@ -63,7 +64,7 @@ class ExpectedClaims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HmacTokens:
-    """Tokens signed with a secret that this system shares with whoever makes them, or with the one before it."""
+    """Tokens signed with a secret shared with the issuer, or with the previous one."""
 
     secret: str
     previous_secret: str | None = None
@@ -115,12 +116,12 @@ class KeySetTokens:
 
 
 def secret_key_id(secret: str) -> str:
-    """Return the id of a shared secret: the same in every process, and nothing of the secret can be read from it."""
+    """Return the id of a shared secret: the same in every process, without disclosing the secret."""
     return hmac.digest(secret.encode(), b"fillwire token key id", "sha256").hex()
 
 
 def read_bearer(authorization: object) -> str:
-    """The token in an Authorization header or in the same field of a websocket's first message."""
+    """Return the token in an Authorization header or in the same field of a websocket's first message."""
     if not isinstance(authorization, str):
         raise MissingTokenError
     kind, _, token = authorization.partition(" ")
@@ -155,7 +156,7 @@ def _claims(
 def _bearer(claims: Mapping[str, Any], *, account_claim: str, key_id: str) -> Bearer:
     """Return the bearer that the claims describe. Raise InvalidTokenError."""
     subject, token_id = claims["sub"], claims.get("jti") or None
-    # The subject stands in the trail of what operators did, in columns that hold an account's id.
+    # The subject is stored in the trail of operators' actions, in columns for an account's id.
     if not is_account_id(subject):
         raise InvalidTokenError
     if token_id is not None and not is_printable(token_id, max_characters=TOKEN_ID_MAX_CHARACTERS):

@@ -1,8 +1,9 @@
-"""Documents, read once: parsed, measured against the limits, validated, their cost worked out, and kept by their text.
+"""Documents, read once: parsed, measured against the limits, validated, with their cost computed, and cached by their
+text.
 
-Validation is nine tenths of an uncached request (1.5 ms of 1.6), so the text is looked up before anything else. Refused
-texts are kept too, apart from the good ones: a client that repeats a costly mistake pays for it in requests, not we in
-CPU. Both are bounded by number and by length.
+Validation is nine tenths of an uncached request (1.5 ms of 1.6), so the text is looked up first. Refused texts are
+cached too, separately: repeating a costly error costs the client requests, not us CPU. Both caches are bounded by
+number and by length.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ _TOO_MANY_COMPARISONS = "Validation aborted."
 
 
 class DocumentRefusedError(Exception):
-    """The document has a mistake or asks for too much."""
+    """The document has an error or exceeds a limit."""
 
     def __init__(self, errors: list[GraphQLError]) -> None:
         self.errors = errors
@@ -48,9 +49,9 @@ class DocumentRefusedError(Exception):
 
 
 class Document(str):
-    """A document that may be run: its text, the parsed document, the cost of each of its operations by name.
+    """A document that may be executed: its text, the parsed document, the cost of each of its operations by name.
 
-    It is a text so that it can be passed to Strawberry as the query: nothing behind the request looks it up again.
+    It is a text so that it can be passed to Strawberry as the query: no later step looks it up again.
     """
 
     __slots__ = ("compiled", "costs", "node")
@@ -65,7 +66,7 @@ class Document(str):
         return document
 
     def chosen(self, operation_name: str | None) -> OperationCost:
-        """The cost of the operation that is to be run; raises DocumentRefusedError when there is no telling which."""
+        """Return the cost of the selected operation; raise DocumentRefusedError when the selection is ambiguous."""
         if operation_name is None and len(self.costs) > 1:
             raise _no_operation("The document has several operations: name one in operationName.")
         if operation_name is None and self.costs:
@@ -84,13 +85,13 @@ class Document(str):
         return objects
 
     def check_least_cost(self, max_objects: int) -> None:
-        """Raises DocumentRefusedError when no variables make one of the operations cheap enough."""
+        """Raise DocumentRefusedError when one of the operations is too costly with any variables."""
         for cost in self.costs.values():
             _check_objects(cost.least_objects, max_objects)
 
 
 class RefusedDocument(str):
-    """The text of a document that has a mistake or asks for too much, and the errors that say so."""
+    """The text of a document with an error or above a limit, and its errors."""
 
     __slots__ = ("errors",)
     errors: Sequence[GraphQLError]
@@ -115,8 +116,9 @@ class DocumentCache:
         self._refused: LruTexts[RefusedDocument] = LruTexts(**bounds)
 
     def read(self, text: str, schema: GraphQLSchema) -> Document:
-        """Return the document, ready to be run; raise DocumentRefusedError. What `find` or `add` returned is not looked
-        up again."""
+        """Return the document, ready to be run; raise DocumentRefusedError. What `find` or `add` returned is not
+        looked up again.
+        """
         document = text if isinstance(text, Document | RefusedDocument) else self.find(text)
         if document is None:
             document = self.add(text, schema)
@@ -125,7 +127,7 @@ class DocumentCache:
         return document
 
     def find(self, text: str) -> Document | RefusedDocument | None:
-        """Return what the cache holds for that text, or None when it has to be parsed first."""
+        """Return the cached document of that text, or None when it has to be parsed first."""
         document = self._documents.find(text)
         return self._refused.find(text) if document is None else document
 
@@ -152,7 +154,7 @@ class CachedDocuments(SchemaExtension):
         self._cache = cache
 
     def on_operation(self) -> Iterator[None]:
-        """Set the document, or the errors that stand in its way; graphql-core then neither parses nor validates."""
+        """Set the document, or its errors; graphql-core then neither parses nor validates."""
         if self.execution_context.query:
             self._prepare(self.execution_context, self.execution_context.query)
         yield
@@ -160,7 +162,7 @@ class CachedDocuments(SchemaExtension):
     def _prepare(self, operation: ExecutionContext, text: str) -> None:
         operation.validation_rules = ()
         schema = operation.schema._schema  # noqa: SLF001 - Strawberry offers no other way to graphql-core's schema
-        # Strawberry would run the first of several operations where GraphQL wants the client to name one.
+        # Strawberry would execute the first of several operations where GraphQL requires a name.
         chosen = operation._provided_operation_name  # noqa: SLF001 - the public property already has that default
         try:
             document = self._cache.read(text, schema)
@@ -183,7 +185,7 @@ def _no_operation(message: str) -> DocumentRefusedError:
 
 
 def _rules(settings: GraphSettings) -> tuple[type[ASTValidationRule], ...]:
-    """What a document must keep to. In production there is no introspection; the schema is published as a file."""
+    """Return the validation rules. In production there is no introspection; the schema is published as a file."""
     rules = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
     return rules if settings.shows_graphiql else (*rules, NoSchemaIntrospectionCustomRule)
 
@@ -212,7 +214,7 @@ def _parse_failure(error: GraphQLError, settings: GraphSettings) -> GraphQLError
     if error.message.endswith(_TOO_MANY_TOKENS):
         return too_large(f"more than {settings.max_tokens}", "tokens", limit=settings.max_tokens)
     if error.message.endswith(_TOO_DEEP):
-        # The parser gives up where its stack ends, which is beyond our limit.
+        # The parser fails where its stack ends, which is above our limit.
         return too_nested(settings.max_nesting)
     return with_code(error, ErrorCode.GRAPHQL_PARSE_FAILED)
 

@@ -1,11 +1,10 @@
-"""What a document may cost: how many objects its answer can hold, at most.
+"""The cost of a document: the highest number of objects that its answer can contain.
 
-Each object counts one, and so does a value that is read by itself. A connection counts its rows as often as the page is
-long: by `first` or `last`, also when a variable gives them, else by the page's default. So pages inside pages multiply.
-A page of an object, such as an order's executions, is read by a statement of its own for each object: it counts
-PAGE_OF_AN_OBJECT besides its rows. The formula is worked out once for each operation of a text; only the variables are
-put in for each request. It never says less than what is answered: fields under @include and @skip count, and so do all
-branches of a union.
+Each object counts one, and so does a separately read value. A connection multiplies its rows by the length of the page:
+`first` or `last`, also from a variable, else the page's default. So nested pages multiply. A page of an object, such as
+an order's executions, is read by a separate statement for each object: it counts PAGE_OF_AN_OBJECT in addition to its
+rows. The formula is computed once for each operation of a text; each request only inserts its variables. It is never
+lower than the answer: fields under @include and @skip count, and so do all branches of a union.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +67,7 @@ PAGE_OF_AN_OBJECT = 10
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """So many objects, and for each list its length times the cost of one row."""
+    """A number of objects, and for each list its length times the cost of one row."""
 
     objects: int = 0
     lists: tuple[tuple[Size, "Cost"], ...] = ()
@@ -80,11 +79,11 @@ class Cost:
         return Cost(self.objects + other.objects, tuple(lists.items()))
 
     def of_rows(self, size: Size) -> "Cost":
-        """The cost of a list of that size whose rows cost this each."""
+        """Return the cost of a list of that size with this cost of a row."""
         return Cost(0, ((size, self),))
 
     def objects_with(self, variables: Variables) -> int:
-        """The number of objects with these variables, at most."""
+        """Return the highest number of objects with these variables."""
         return self.objects + sum([size.rows(variables) * row.objects_with(variables) for size, row in self.lists])
 
 
@@ -100,7 +99,7 @@ class OperationCost:
     defaults: Variables
 
     def objects_with(self, variables: Variables | None) -> int:
-        """The number of objects that the answer can hold; variables that do not fit count as 0 and fail later."""
+        """Return the highest number of objects in the answer; variables that do not fit count as 0 and fail later."""
         if not self.cost.lists:
             return self.cost.objects
         return self.cost.objects_with({**self.defaults, **(variables or {})})
@@ -114,7 +113,7 @@ class OperationCost:
 def cost_operations(
     document: DocumentNode, schema: GraphQLSchema, settings: GraphSettings
 ) -> Mapping[str | None, OperationCost]:
-    """The cost of each operation of a valid document, by its name."""
+    """Return the cost of each operation of a valid document, by its name."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     reader = _Reader(schema, fragments, settings)
     return {
@@ -126,7 +125,7 @@ def cost_operations(
 
 @dataclass(frozen=True, slots=True)
 class _Selected:
-    """A selection's cost: once, and again for each row where it is made on a connection."""
+    """A selection's cost: once, and again for each row where it is part of a connection."""
 
     once: Cost = NOTHING
     per_row: Cost = NOTHING
@@ -175,7 +174,7 @@ class _Reader:
         return self._costs[name]
 
     def _field(self, on: GraphQLCompositeType, node: FieldNode) -> _Selected:
-        # Introspection and __typename: the first has a rule of its own, the second is no object.
+        # Introspection and __typename: the first has its own rule, the second is not an object.
         if not isinstance(on, GraphQLObjectType | GraphQLInterfaceType) or node.name.value.startswith("__"):
             return _Selected()
         field = on.fields[node.name.value]

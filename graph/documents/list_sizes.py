@@ -1,4 +1,4 @@
-"""How long a list in an answer can be: as it is written in the document, or as a variable says."""
+"""The length of a list in an answer: a literal of the document, or a variable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class Size(Protocol):
     """How long a list can be."""
 
     def rows(self, variables: Variables) -> int:
-        """The number of rows at most."""
+        """Return the highest number of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +27,27 @@ class FixedSize:
 
 @dataclass(frozen=True, slots=True)
 class ListLength:
-    """As long as the list that a variable gives."""
+    """The length of a variable's list."""
 
     variable: str
 
     def rows(self, variables: Variables) -> int:
-        """The list's length; one value alone stands for a list of one (GraphQL, section 3.11)."""
+        """Return the list's length; a single value counts as a list of one (GraphQL, section 3.11)."""
         given = variables.get(self.variable)
         return len(given) if isinstance(given, list | tuple) else int(given is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An integer argument: as written, or by a variable that may be left out."""
+    """An integer argument: a literal, or an optional variable."""
 
     written: int | None
     variable: str | None = None
 
     def read(self, variables: Variables) -> int | None:
-        """The number; None for null. A value that is no integer gives 0: it is refused before anything is read."""
+        """Return the number; None for null. A value that is not an integer counts as 0: it is refused before any
+        read.
+        """
         if self.variable is None or self.variable not in variables:
             return self.written
         given = variables[self.variable]
@@ -65,7 +67,7 @@ class PageSize:
     max_rows: int
 
     def rows(self, variables: Variables) -> int:
-        """The page's length."""
+        """Return the page's length."""
         first, last = self.first.read(variables), self.last.read(variables)
         if last is not None and first == self.default_first:
             first = None

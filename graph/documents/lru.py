@@ -14,7 +14,7 @@ class _Kept(Generic[Value]):
 
 
 class LruTexts(Generic[Value]):
-    """Values by a key, each as heavy as the text that it stands for."""
+    """A cache of values by a key, each with the weight of its text."""
 
     def __init__(self, *, max_texts: int, max_characters: int) -> None:
         self._max_texts = max_texts
@@ -23,7 +23,7 @@ class LruTexts(Generic[Value]):
         self._characters = 0
 
     def find(self, key: str) -> Value | None:
-        """The value, which is then the last one to be dropped; None when it is not there."""
+        """Return the value and mark it as most recently used; None when it is not cached."""
         kept = self._kept.get(key)
         if kept is None:
             return None
@@ -31,7 +31,9 @@ class LruTexts(Generic[Value]):
         return kept.value
 
     def keep(self, key: str, value: Value, *, characters: int) -> None:
-        """Keep the value; what does not fit any more is dropped, the value itself when it alone is too long."""
+        """Cache the value; the least recently used ones above the bound are dropped, or the value itself when it is
+        too long.
+        """
         self._drop(key)
         self._kept[key] = _Kept(value, characters)
         self._characters += characters

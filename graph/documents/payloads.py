@@ -1,4 +1,4 @@
-"""What a client asks for, in the shape that HTTP bodies and `subscribe` messages share.
+"""A client's request, in the common form of HTTP bodies and `subscribe` messages.
 
 {"query", "operationName", "variables", "extensions"}, or instead of `query` a name of its text: Relay's `documentId`
 (also `id` and `doc_id`), or Apollo's `extensions.persistedQuery` with `sha256Hash`.
@@ -33,13 +33,13 @@ def check_payload(payload: Mapping[str, object]) -> None:
 
 
 def document_id(payload: Mapping[str, object]) -> str | None:
-    """The id under which a manifest has the document."""
+    """Return the document's id in a manifest."""
     given = (payload.get(name) for name in DOCUMENT_ID_NAMES)
     return next((value for value in given if isinstance(value, str) and value), None)
 
 
 def document_hash(payload: Mapping[str, Any]) -> str | None:
-    """The SHA-256 of the document in hexadecimal, as Apollo's clients send it; raises InvalidPayloadError."""
+    """Return the SHA-256 of the document in hexadecimal, as Apollo's clients send it; raise InvalidPayloadError."""
     asked = (payload.get("extensions") or {}).get("persistedQuery")
     if asked is None:
         return None

@@ -1,8 +1,8 @@
 """Documents by name instead of by text: those of a manifest, which were checked at the start, and those that clients
-register themselves by their hash (Apollo's automatic persisted queries).
+register by their hash (Apollo's automatic persisted queries).
 
-A registered text is kept by this process only: a client that meets another process gets PERSISTED_QUERY_NOT_FOUND
-and sends the text once more, which its library does by itself.
+A registered text is stored by this process only: a client that reaches another process gets PERSISTED_QUERY_NOT_FOUND
+and its library sends the text again.
 """
 
 import hashlib
@@ -24,12 +24,13 @@ APOLLO_VERSION = 1
 
 
 class InvalidManifestError(ValueError):
-    """The manifest cannot be used; the message says what to correct."""
+    """The manifest cannot be used; the message has the fix."""
 
 
 def read_manifest(path: Path) -> tuple[TrustedDocument, ...]:
-    """The documents of Relay's persisted_queries.json ({id: text}) or of Apollo's manifest; raises
-    InvalidManifestError."""
+    """Return the documents of Relay's persisted_queries.json ({id: text}) or of Apollo's manifest; raise
+    InvalidManifestError.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -66,8 +67,9 @@ def _apollo(content: Mapping[str, Any], path: Path) -> tuple[TrustedDocument, ..
 
 
 class KnownDocuments:
-    """Finds the document that a request means, by the policy of the settings. Raises InvalidManifestError when a
-    trusted document cannot be run."""
+    """Finds the requested document, by the policy of the settings. Raises InvalidManifestError when a trusted
+    document cannot be executed.
+    """
 
     def __init__(self, settings: GraphSettings, *, cache: DocumentCache, schema: GraphQLSchema) -> None:
         self._settings = settings
@@ -81,10 +83,10 @@ class KnownDocuments:
     async def resolve(
         self, payload: Mapping[str, object], *, admit_new: Callable[[], Awaitable[None]]
     ) -> Document | RefusedDocument:
-        """Return the document; raise DocumentRefusedError when the request names none that may be run.
+        """Return the document; raise DocumentRefusedError when the request names none that may be executed.
 
         The payload has passed `check_payload`. `admit_new` is awaited before a text of the request is parsed, and
-        raises when the request must not go on. The cache is looked up once, here: pass the result on.
+        raises when the request must not continue. The cache is looked up once, here: pass the result on.
         """
         text = payload.get("query")
         given = text if isinstance(text, str) and text else None
@@ -101,7 +103,7 @@ class KnownDocuments:
         return self._read(given, given, cached)
 
     def _resolve_trusted(self, payload: Mapping[str, object], given: str | None) -> str:
-        # A text is taken as well when it is, to the letter, one of the manifest's.
+        # A text is accepted as well when it equals one of the manifest's exactly.
         name = document_id(payload) or document_hash(payload) or _sha256(given or "")
         text = self._trusted.get(name)
         if text is None or given not in {None, text}:

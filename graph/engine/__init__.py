@@ -1,5 +1,5 @@
-"""Operations compiled: what graphql-core works out again for every request is worked out once for a document's text.
+"""Compiled operations: graphql-core's repeated work for every request is done once for a document's text.
 
-The answers are Strawberry's to the byte, errors too; Strawberry runs what is not compilable. Nothing of ours is
-imported: what the compiler needs of the application comes as EngineHooks.
+The answers equal Strawberry's exactly, including errors; Strawberry executes what is not compilable. It imports nothing
+of ours: the compiler's dependencies on the application are passed in as EngineHooks.
 """

@@ -11,7 +11,7 @@ from graph.engine.run import Run
 
 
 async def answer(run: Run, root: Root, hooks: EngineHooks) -> ExecutionResult:
-    """Run a query or mutation under the deadline; its errors are those that the client may see."""
+    """Run a query or mutation under the deadline, with errors in public form."""
     try:
         async with hooks.deadline(run.context, run.source.kind):
             if root.is_serial:
@@ -47,6 +47,6 @@ def failure(error: Exception, run: Run, hooks: EngineHooks) -> ExecutionResult:
 
 
 def public_errors(errors: list[GraphQLError], run: Run, hooks: EngineHooks) -> list[GraphQLError]:
-    """Return the errors as the client may see them."""
+    """Return the errors in public form."""
     context = run.context
     return [hooks.public_error(error, context) for error in errors]

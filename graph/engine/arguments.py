@@ -1,7 +1,7 @@
-"""Arguments on their way in: read by graphql-core's own functions, then turned into what the resolver takes.
+"""Arguments: coerced by graphql-core's own functions, then converted for the resolver.
 
-The second half is Strawberry's `convert_arguments` with the types looked at once: there it costs more (49 of 69 µs)
-than all the rest of a placeOrder.
+The second half is Strawberry's `convert_arguments` with the types resolved once: there it costs more (49 of 69 µs) than
+the rest of a placeOrder.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -56,14 +56,14 @@ class Arguments:
         self._plain = None if self._constant is not None else _Plain.of(definition, node)
 
     def read(self, variables: VariableValues) -> dict[str, Value]:
-        """The values by name, as graphql-core coerces them; raises its GraphQLError."""
+        """Return the values by name, as graphql-core coerces them; raise its GraphQLError."""
         if self._constant is not None:
             return self._constant
         values = None if self._plain is None else self._plain.read(variables)
         return get_argument_values(self._definition, self._node, variables) if values is None else values
 
     def convert(self, values: Mapping[str, Value]) -> dict[str, Value]:
-        """The values by the resolver's parameters. Lists and inputs are new ones: a resolver may change them."""
+        """Return the values by the resolver's parameters. Lists and inputs are new ones: a resolver may change them."""
         return {parameter: convert(values[name]) for name, parameter, convert in self._converters if name in values}
 
     def _read_constant(self) -> dict[str, Value] | None:
@@ -96,7 +96,7 @@ class _Plain:
         return cls(defaults, given)
 
     def read(self, variables: VariableValues) -> dict[str, Value] | None:
-        """The values by name; None where a variable has none, or null that does not fit."""
+        """Return the values by name; None where a variable has no value, or an invalid null."""
         values = dict(self._defaults)
         for name, variable, is_nullable in self._given:
             value = variables.coerced.get(variable, Undefined)
@@ -119,7 +119,7 @@ def converters_for(field: StrawberryField, schema: Schema) -> Converters:
 
 
 def variables_of(nodes: Iterable[Node]) -> Iterator[str]:
-    """The names of the variables that stand somewhere in those nodes."""
+    """Return the names of the variables used in those nodes."""
     for node in nodes:
         found: list[str] = []
         visit(node, _VariableFinder(found))

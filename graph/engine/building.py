@@ -35,9 +35,9 @@ TYPE_NAME = "__typename"
 
 
 class Builder:
-    """Builds one operation for one choice of what @skip and @include leave in. It raises NotCompilableError.
+    """Builder of one operation for one result of @skip and @include. It raises NotCompilableError.
 
-    `has_resolvers` says, once something is built, whether a resolver is among it.
+    `has_resolvers` tells, after a build, whether it contains a resolver.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Builder:
         self.has_resolvers = False
 
     def root(self, type_: GraphQLObjectType) -> Selection:
-        """The root of a query or mutation."""
+        """Return the root of a query or mutation."""
         return self._selection(type_, self._root_fields(type_))
 
     def subscription(self, type_: GraphQLObjectType) -> tuple[Resolver, FieldPosition, ReadField]:
-        """The resolver that gives the events, where its errors stand, and the field that each event is the value of."""
+        """Return the resolver of the events, the position of its errors, and the field whose value each event is."""
         key, details = next(iter(self._root_fields(type_).items()), (None, None))
         if key is None or details is None:
             raise NotCompilableError("a subscription whose field is left out")

@@ -1,7 +1,7 @@
-"""Values completed as the schema says: null, lists, objects, and objects of a type that is known only by the value.
+"""Completion of values according to the schema: null, lists, objects, and objects of abstract types.
 
-Each `complete` gives the value for the answer, or a coroutine that does, and raises what graphql-core would raise. A
-value is never awaitable itself: what awaits is a resolver that is a coroutine function.
+Each `complete` returns the value for the answer, or a coroutine of it, and raises graphql-core's errors. A value is
+never awaitable itself: only a resolver that is a coroutine function awaits.
 """
 
 from collections.abc import Awaitable, Iterable, Mapping
@@ -18,14 +18,14 @@ class Completion(Protocol):
     """How the value of a field, or of one item of a list, becomes part of the answer."""
 
     def complete(self, value: Value, path: Path, run: Run) -> Serialized:
-        """The value for the answer, or a coroutine that gives it."""
+        """Return the value for the answer, or a coroutine of it."""
 
 
 class Executable(Protocol):
     """The selected fields of one object type."""
 
     def execute(self, source: object, path: Path | None, run: Run) -> Serialized:
-        """The object for the answer, or a coroutine that gives it."""
+        """Return the object for the answer, or a coroutine of it."""
 
 
 class NotNull(Completion):
@@ -53,7 +53,7 @@ class ObjectValue(Completion):
         self._field = field
 
     def complete(self, value: Value, path: Path, run: Run) -> Serialized:
-        """The object's fields; raises GraphQLError for an object of another type."""
+        """Return the object's fields; raise GraphQLError for an object of another type."""
         if type(value) is not self.python_type:
             if _is_null(value):
                 return None
@@ -68,7 +68,7 @@ class ObjectValue(Completion):
 
 
 class AbstractValue(Completion):
-    """An object of whichever of several types its class, or Strawberry's own rule, says."""
+    """An object of one of several types, selected by its class or by Strawberry's own rule."""
 
     def __init__(self, type_: GraphQLAbstractType, objects: Mapping[str, ObjectValue], field: FieldSource) -> None:
         self._type = type_
@@ -77,7 +77,7 @@ class AbstractValue(Completion):
         self._field = field
 
     def complete(self, value: Value, path: Path, run: Run) -> Serialized:
-        """The fields that are selected for the object's type; raises GraphQLError for a type that is none of these."""
+        """Return the fields selected for the object's type; raise GraphQLError for any other type."""
         known = self._by_class.get(type(value))
         if known is None:
             if _is_null(value):
@@ -86,7 +86,7 @@ class AbstractValue(Completion):
         return known.complete(value, path, run)
 
     def _resolve_type(self, value: Value, path: Path, run: Run) -> ObjectValue:
-        assert self._type.resolve_type is not None  # noqa: S101 - Strawberry gives every abstract type one
+        assert self._type.resolve_type is not None  # noqa: S101 - Strawberry sets one for every abstract type
         name = self._type.resolve_type(value, run.resolve_info(self._field, path), self._type)
         if isinstance(name, str) and name in self._objects:
             return self._objects[name]
@@ -111,7 +111,9 @@ class ListValue(Completion):
         self._complaint = complaint
 
     def complete(self, value: Value, path: Path, run: Run) -> Serialized:
-        """The items; raises GraphQLError for what is no list, and what an item raises where null may not stand."""
+        """Return the items; raise GraphQLError for a value that is not a list, and the error of an item that must
+        not be null.
+        """
         if type(value) is not list:
             if _is_null(value):
                 return None
@@ -135,7 +137,7 @@ class ListValue(Completion):
             here = (path, index)
             try:
                 item = complete(value, here, run)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this item's
+            except Exception as error:  # noqa: BLE001 - any error is this item's
                 item = run.fail(error, self._position, here)
             if type(item) is CoroutineType:
                 item = self._awaited(item, here, run)

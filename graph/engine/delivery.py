@@ -12,9 +12,9 @@ class Delivery(AsyncIterator[Converted], Generic[Item, Converted]):
     """The items of a feed, converted for the client. `convert` returns None for an item that is not sent, and the same
     object for the same item to every subscriber.
 
-    Closing it closes the feed, also when not one message was taken.
+    Closing it closes the feed, also before the first message.
 
-    A generator would not do: one that is closed before its first step never runs its `finally`.
+    Not a generator: one that is closed before its first step never runs its `finally`.
     """
 
     def __init__(self, feed: AsyncGenerator[Sequence[Item]], convert: Callable[[Item], Converted | None]) -> None:
@@ -37,7 +37,7 @@ class Delivery(AsyncIterator[Converted], Generic[Item, Converted]):
             await self.more()
 
     def available(self) -> Iterator[Item]:
-        """Return the items that the feed has returned and nobody has taken yet. Taking an item removes it."""
+        """Return the unread items that the feed has returned. Reading an item removes it."""
         return self._available
 
     async def more(self) -> None:
@@ -45,5 +45,5 @@ class Delivery(AsyncIterator[Converted], Generic[Item, Converted]):
         self._available = iter(await anext(self._feed))
 
     async def aclose(self) -> None:
-        """Free what the feed holds."""
+        """Free the feed's resources."""
         await self._feed.aclose()

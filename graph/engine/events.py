@@ -1,4 +1,4 @@
-"""A compiled subscription: its events rendered, once for all who follow the same change by the same document."""
+"""A compiled subscription: its events rendered, once for all subscribers of the same change by the same document."""
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
@@ -31,7 +31,7 @@ class RenderedEvent:
         self._message: tuple[str, SharedText] | None = None
 
     def message(self, operation_id: str) -> SharedText:
-        """Return the whole message. Clients number their operations alike, so the newest one is cached."""
+        """Return the whole message. Most clients use the same operation ids, so the newest one is cached."""
         if self._message is None or self._message[0] != operation_id:
             content = {"id": operation_id, "type": "next", "payload": orjson.Fragment(self.payload)}
             self._message = (operation_id, SharedText(orjson.dumps(content).decode()))
@@ -39,7 +39,7 @@ class RenderedEvent:
 
 
 class RenderedResults(ExecutionResult):
-    """The next results of a subscription, at least one: all that are available, to be sent in one write."""
+    """The next results of a subscription, at least one: all available ones, to be sent in one write."""
 
     def __init__(self, events: Sequence[RenderedEvent]) -> None:
         super().__init__(data=None, errors=None)
@@ -55,16 +55,16 @@ class SharedResults:
 
     def __init__(self, *, max_results: int) -> None:
         self._max_results = max_results
-        # Each entry holds what its key is the identity of, so that nothing else can get that identity meanwhile.
+        # Each entry references the objects whose identity is its key, so that no other object can get that identity.
         self._results: OrderedDict[tuple[int, int], tuple[Events, object, RenderedEvent]] = OrderedDict()
 
     def find(self, events: Events, item: object) -> RenderedEvent | None:
-        """The result, if that very item was rendered for that very subscription."""
+        """Return the result, if the same item was rendered for the same subscription."""
         kept = self._results.get((id(events), id(item)))
         return None if kept is None else kept[2]
 
     def keep(self, events: Events, item: object, result: RenderedEvent) -> None:
-        """Keep it for the others."""
+        """Cache it for other subscribers."""
         self._results[id(events), id(item)] = (events, item, result)
         if len(self._results) > self._max_results:
             self._results.popitem(last=False)
@@ -97,7 +97,7 @@ class EventStream(AsyncIterator[RenderedResults]):
                 rendered.append(await self._own_event(await anext(self._source)))
         except StopAsyncIteration:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the last event of the client
+        except Exception as error:  # noqa: BLE001 - any error is the last event of the client
             self._has_failed = True
             rendered.append(_rendered(failure(error, self._run, self._hooks)))
         return RenderedResults(rendered)
@@ -124,7 +124,7 @@ class EventStream(AsyncIterator[RenderedResults]):
                 await delivery.more()
 
     def _shared_event(self, item: object, delivery: Delivery[Any, Any]) -> RenderedEvent | None:
-        """The item as the first of its followers has rendered it; None when it is no news."""
+        """Return the item as rendered for its first subscriber; None when it is not sent."""
         rendered = self._shared.find(self._events, item)
         if rendered is not None:
             return rendered

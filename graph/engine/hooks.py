@@ -1,4 +1,4 @@
-"""What the compiler needs of the application around it, handed in once: the compiler imports nothing of it."""
+"""The compiler's dependencies on the application, passed in once: the compiler imports nothing of it."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -29,12 +29,12 @@ class EngineHooks:
     """The callables of the application. Each is called once per operation, `public_error` once per error.
 
     `find_document` takes the query, the operation's name, its variables and the context, and returns the document with
-    the number of objects that the answer can hold, or None for what Strawberry has to answer, a refusal for example.
-    `deadline` takes the context and the kind of the operation (`query`, `mutation`, `subscription`) and spans the
-    operation, of a subscription its start. `query_slots` takes the context and that number of objects; each query holds
-    the slots while it runs. `exact_types` names the class that nearly every value of a scalar has, by the scalar's
-    `serialize`: such a value is neither null nor an error. `shared_results_max` bounds the results of subscriptions
-    that are kept to be sent to other subscribers.
+    the number of objects that the answer can contain, or None for a request that Strawberry must answer, a refusal for
+    example. `deadline` takes the context and the kind of the operation (`query`, `mutation`, `subscription`) and spans
+    the operation, or the start of a subscription. `query_slots` takes the context and that number of objects; each
+    query occupies the slots while it runs. `exact_types` names the class of nearly every value of a scalar, by the
+    scalar's `serialize`: such a value is neither null nor an error. `shared_results_max` bounds the cached results of
+    subscriptions for other subscribers.
     """
 
     find_document: Callable[[str, str | None, Mapping[str, Any] | None, Context], tuple[CompilableDocument, int] | None]

@@ -17,20 +17,22 @@ ExactTypes: TypeAlias = Mapping[Write, type]
 
 
 class Leaf(NamedTuple):
-    """How a leaf is written: a value of exactly the type `plain` goes out as it is, every other through `write`."""
+    """The serialization of a leaf: a value of exactly the type `plain` is written unchanged, every other through
+    `write`.
+    """
 
     plain: type | None
     write: Write
 
     def complete(self, value: Value, _path: Path, _run: Run) -> Serialized:
-        """The leaf where it is an item of a list or what a resolver gives."""
+        """Return the leaf where it is an item of a list or the result of a resolver."""
         return value if type(value) is self.plain else self.write(value)
 
 
 def leaf_for(type_: GraphQLLeafType, *, null_complaint: str | None, exact_types: ExactTypes) -> Leaf:
-    """The leaf of that type. `null_complaint` is the error's text where null may not stand, None where it may.
+    """Return the leaf of that type. `null_complaint` is the error's text where null is not allowed, None where it is.
 
-    `write` raises what graphql-core would: the value itself if it is an exception, else the type's complaint.
+    `write` raises graphql-core's errors: the value itself if it is an exception, else the type's error.
     """
     write = _by_the_rules(type_, null_complaint)
     if isinstance(type_, CustomGraphQLEnumType):
@@ -39,7 +41,7 @@ def leaf_for(type_: GraphQLLeafType, *, null_complaint: str | None, exact_types:
         return Leaf(None, _int(write))
     if type_ is GraphQLBoolean:
         return Leaf(bool, write)
-    # A text is what these make of a text; of a subclass some would make a text of its own.
+    # For a text these return the same text; for a subclass some would return another text.
     if type_ in {GraphQLString, GraphQLID} or type_.coerce_output_value is str:
         return Leaf(str, write)
     exact = exact_types.get(type_.coerce_output_value)

@@ -1,4 +1,4 @@
-"""A compiled operation: one operation of one document, ready to be run with whatever variables."""
+"""A compiled operation: one operation of one document, executable with any variables."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,8 +69,9 @@ class CompiledOperation:
         objects: int = 0,
         extensions: dict[str, Value] | None = None,
     ) -> tuple[Run, Root | Events] | None:
-        """A run with the given variables, and what it runs; None when Strawberry has to do it: variables that do not
-        fit among the rest."""
+        """Return a run with the given variables, and its selection; None when Strawberry has to execute it, for
+        example for variables that do not fit.
+        """
         variables = self._variables.read(given)
         plan = None if variables is None else self._plan(variables)
         if variables is None or plan is None:
@@ -109,7 +110,7 @@ def compile_operation(
 ) -> CompiledOperation | None:
     """Compile an operation of a valid document; return None when it is not compilable.
 
-    Without a name the document's only operation is meant.
+    Without a name the document's only operation is selected.
     """
     if schema.exception_handlers or schema.directives:
         return None
@@ -135,7 +136,7 @@ def compile_operation(
 
 
 def _conditions(document: DocumentNode) -> Iterator[str]:
-    """The variables that decide what is left in; raises NotCompilableError for other directives."""
+    """Return the variables of @skip and @include; raise NotCompilableError for other directives."""
     directives: list[DirectiveNode] = []
     visit(document, _DirectiveFinder(directives))
     for directive in directives:

@@ -41,7 +41,7 @@ into one only where it is shown."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldPosition:
-    """Where in the document a value was asked for, and whether null may stand there."""
+    """The position of a value in the document, and whether it may be null."""
 
     nodes: list[FieldNode]
     is_nullable: bool
@@ -49,7 +49,7 @@ class FieldPosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSource:
-    """What a resolver may ask about its field."""
+    """The field's info for a resolver."""
 
     name: str
     nodes: list[FieldNode]
@@ -59,7 +59,7 @@ class FieldSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationSource:
-    """What a resolver may ask about its operation."""
+    """The operation's info for a resolver."""
 
     kind: str
     schema: GraphQLSchema
@@ -98,11 +98,11 @@ class Run:
         self._background: set[asyncio.Future[Any]] = set()
 
     def next_event(self) -> "Run":
-        """The same for another event of a subscription."""
+        """Return the same for another event of a subscription."""
         return Run(self.source, self.variables, self.context, self.extensions)
 
     def fail(self, error: Exception, position: FieldPosition, path: Path) -> Serialized:
-        """Note the error of a value and give null for it; raise it, located, where null may not stand."""
+        """Record the error of a value and return null for it; raise it, located, where null is not allowed."""
         located = located_error(error, position.nodes, _keys(path))
         if not position.is_nullable:
             raise located
@@ -110,7 +110,7 @@ class Run:
         return None
 
     def note(self, error: GraphQLError, path: Path | None) -> None:
-        """Note an error, unless it is about something that became null before; None is the whole answer."""
+        """Record an error, unless it is about a value that became null before; None is the whole answer."""
         above = path
         while above is not None:
             if above in self._nulled:
@@ -120,13 +120,13 @@ class Run:
         self.errors.append(error)
 
     def settle(self, pending: Sequence[Awaitable[Any]]) -> None:
-        """Let what was begun come to its end in the background: its answer is no longer asked for."""
+        """Finish started work in the background: its result is no longer needed."""
         future = asyncio.gather(*pending, return_exceptions=True)
         self._background.add(future)
         future.add_done_callback(self._background.discard)
 
     def resolve_info(self, field: FieldSource, path: Path) -> ResolveInfo:
-        """What a resolver may ask."""
+        """Return the info for a resolver."""
         info = ResolveInfo(
             field.name,
             field.nodes,
@@ -137,7 +137,7 @@ class Run:
             self.source.fragments,
             None,
             self.source.node,
-            self.variables.coerced,  # type: ignore[arg-type]  # as Strawberry gives them: the values alone
+            self.variables.coerced,  # type: ignore[arg-type]  # only the values, as in Strawberry
             self.context,
             optimized_is_awaitable,  # type: ignore[arg-type]  # a predicate, though it is not declared a guard
             None,
@@ -148,7 +148,7 @@ class Run:
 
 
 class RunInfo(Info[Context, None]):
-    """What Strawberry gives a resolver. Most ask for nothing but the context: the rest is made when it is asked for."""
+    """Strawberry's info for a resolver. Most use only the context: the rest is created on demand."""
 
     def __init__(self, run: Run, field: StrawberryField, source: FieldSource, path: Path) -> None:
         self._run = run
@@ -162,7 +162,7 @@ class RunInfo(Info[Context, None]):
         return self._run.context
 
     @cached_property
-    def _raw_info(self) -> ResolveInfo:  # type: ignore[override]  # nobody sets it
+    def _raw_info(self) -> ResolveInfo:  # type: ignore[override]  # it is never set
         return self._run.resolve_info(self._source, self._path)
 
 

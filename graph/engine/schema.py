@@ -1,4 +1,4 @@
-"""Strawberry's schema with a shorter way for operations that are compiled; each of the others it runs as ever."""
+"""Strawberry's schema with a fast path for compiled operations; the others run in Strawberry."""
 
 from collections.abc import AsyncGenerator, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
@@ -140,8 +140,9 @@ class CompilingSchema(strawberry.Schema):
 async def stream(
     run: Run, plan: Root | Events, *, shared: SharedResults, hooks: EngineHooks
 ) -> AsyncGenerator[ExecutionResult]:
-    """Yield the one result of a query or mutation, or those of a subscription, whose start alone is under the
-    deadline."""
+    """Yield the one result of a query or mutation, or those of a subscription, of which only the start is under the
+    deadline.
+    """
     if isinstance(plan, Root):
         yield await answer(run, plan, hooks)
         return
@@ -152,7 +153,7 @@ async def stream(
         yield PreExecutionError(data=None, errors=public_errors([refusal], run, hooks))
         return
     except Exception as error:  # noqa: BLE001 - as for an answer: the deadline, or a mistake of ours
-        # No event of a stream that then completes: a client would take it for one that is over.
+        # Not an event of a stream that then completes: a client would treat the stream as ended.
         yield PreExecutionError(data=None, errors=failure(error, run, hooks).errors)
         return
     async with aclosing(events):

@@ -19,7 +19,7 @@ class Field(Protocol):
     key: str
 
     def execute(self, source: Value, path: Path | None, run: Run) -> Serialized:
-        """The field's value for the answer, or a coroutine that gives it."""
+        """Return the field's value for the answer, or a coroutine of it."""
 
 
 class LeafField:
@@ -40,12 +40,12 @@ class TypeName(Field):
         self._name = name
 
     def execute(self, source: Value, path: Path | None, run: Run) -> str:  # noqa: ARG002 - a field's signature
-        """The name."""
+        """Return the name."""
         return self._name
 
 
 class ReadField(Field):
-    """A field whose value stands in its source: an attribute that is an object or a list, or an event itself."""
+    """A field whose value is in its source: an attribute that is an object or a list, or an event itself."""
 
     def __init__(
         self, key: str, read: Callable[[Value], Value], completion: Completion, position: FieldPosition
@@ -56,11 +56,11 @@ class ReadField(Field):
         self._position = position
 
     def execute(self, source: Value, path: Path | None, run: Run) -> Serialized:
-        """What stands there, completed."""
+        """Return its value, completed."""
         here = (path, self.key)
         try:
             completed = self._completion.complete(self._read(source), here, run)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this field's
+        except Exception as error:  # noqa: BLE001 - any error is this field's
             return run.fail(error, self._position, here)
         if type(completed) is CoroutineType:
             return _guarded(completed, self._position, here, run)
@@ -84,7 +84,7 @@ class Resolver:
         self._info_name = None if info is None else info.name
 
     def call(self, source: Value, values: Mapping[str, Value], path: Path, run: Run) -> Value:
-        """What the resolver gives: a coroutine, when it is a coroutine function."""
+        """Return the resolver's result: a coroutine, when it is a coroutine function."""
         given = self.arguments.convert(values)
         if self._info_name is not None:
             given[self._info_name] = RunInfo(run, self._field, self._source, path)
@@ -101,14 +101,14 @@ class ResolvedField(Field):
         self._position = position
 
     def execute(self, source: Value, path: Path | None, run: Run) -> Serialized:
-        """What the resolver gives, completed."""
+        """Return the resolver's result, completed."""
         here = (path, self.key)
         try:
             values = self._resolver.arguments.read(run.variables)
             if self._resolver.is_async:
                 return self._resolved(source, values, here, run)
             completed = self._completion.complete(self._resolver.call(source, values, here, run), here, run)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this field's
+        except Exception as error:  # noqa: BLE001 - any error is this field's
             return run.fail(error, self._position, here)
         if type(completed) is CoroutineType:
             return _guarded(completed, self._position, here, run)
@@ -133,9 +133,9 @@ class Selection:
         self._rows = [_row(field) for field in fields]
 
     def execute(self, source: Value, path: Path | None, run: Run) -> Serialized:
-        """The object for the answer, or a coroutine that gives it when a field has to be awaited.
+        """Return the object for the answer, or a coroutine of it when a field has to be awaited.
 
-        Raises the located error of a field where null may not stand; what the other fields began is let end.
+        Raises the located error of a field that must not be null; started work of the other fields is finished.
         """
         serialized: dict[str, Serialized] = {}
         pending: list[str] = []
@@ -149,7 +149,7 @@ class Selection:
                 try:
                     value = getattr(source, attribute)
                     serialized[key] = value if type(value) is plain else write(value)
-                except Exception as error:  # noqa: BLE001 - whatever it is, it is this field's
+                except Exception as error:  # noqa: BLE001 - any error is this field's
                     serialized[key] = run.fail(error, field.position, (path, key))
         except Exception:
             if pending:
@@ -158,7 +158,7 @@ class Selection:
         return _all_fields(serialized, pending) if pending else serialized
 
     async def execute_serially(self, source: Value, run: Run) -> dict[str, Serialized]:
-        """The same of a mutation's root: each field once the one before it has its value."""
+        """Return the same for a mutation's root: each field after the previous one has its value."""
         serialized: dict[str, Serialized] = {}
         for field in self.fields:
             completed = field.execute(source, None, run)  # type: ignore[union-attr]  # a root has no attributes
@@ -167,7 +167,7 @@ class Selection:
 
 
 def _row(field: Field | LeafField) -> tuple[str, str | None, type | None, Callable[..., Serialized], Any]:
-    """What the loop over the fields needs of one: it costs less to take apart than an object to look into."""
+    """Return the data of a field for the loop: unpacking it costs less than reading attributes."""
     if isinstance(field, LeafField):
         return field.key, field.attribute, field.leaf.plain, field.leaf.write, field
     return field.key, None, None, field.execute, field
@@ -185,5 +185,5 @@ async def _all_fields(serialized: dict[str, Serialized], pending: list[str]) -> 
 async def _guarded(completed: Awaitable[Serialized], position: FieldPosition, path: Path, run: Run) -> Serialized:
     try:
         return await completed
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is this field's
+    except Exception as error:  # noqa: BLE001 - any error is this field's
         return run.fail(error, position, path)

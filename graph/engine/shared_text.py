@@ -1,4 +1,4 @@
-"""A text that goes out to many sockets as it is, and how several of them are handed to the server at once."""
+"""A text that is sent unchanged to many sockets, and how several of them are passed to the server together."""
 
 from typing import Self
 
@@ -8,14 +8,15 @@ texts of several websocket messages, all SharedTexts, to be sent in order and by
 
 
 class SharedText(str):
-    """A message for many. `frame` is what the socket's server sends for it, once one of them has made it: a frame that
-    is not masked or compressed (RFC 6455, 5.1) is the same for every peer."""
+    """A message for many sockets. `frame` is the socket server's frame, once one of them has made it: a frame that
+    is not masked or compressed (RFC 6455, 5.1) is the same for every client.
+    """
 
     __slots__ = ("frame",)
     frame: bytes | None
 
     def __new__(cls, text: str) -> Self:
-        """The text, of which no frame was made yet."""
+        """Create the text, without a frame."""
         shared = super().__new__(cls, text)
         shared.frame = None
         return shared

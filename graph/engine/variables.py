@@ -1,5 +1,5 @@
-"""Variables on their way in: what fits is coerced as graphql-core's `get_variable_values` does it, with the types
-looked at once. What does not fit is left to Strawberry, which then says why.
+"""Variables: valid ones are coerced like graphql-core's `get_variable_values`, with the types resolved once. Others
+are left to Strawberry, which reports the error.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ class Variables:
         self._readers = _readers(schema, definitions)
 
     def read(self, given: Mapping[str, Value] | None) -> VariableValues | None:
-        """The variables' values as graphql-core would have them; None when they do not fit."""
+        """Return the variables' values as graphql-core returns them; None when they do not fit."""
         if self._readers is None:
             return None
         try:
@@ -72,7 +72,7 @@ def _readers(schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode
                 return None
             readers.append(_VariableReader(signature, has_default=definition.default_value is not None))
     except (CoercionFailedError, RecursionError, TypeError):
-        return None  # An input of itself, a default that does not fit: graphql-core knows what to do.
+        return None  # A recursive input, an invalid default: graphql-core handles them.
     return readers
 
 
@@ -206,7 +206,7 @@ def _leaf(type_: GraphQLLeafType) -> Coerce:
     def coerced(value: Value) -> Value:
         try:
             read_value = read(value)
-        except Exception:  # noqa: BLE001 - graphql-core says what is wrong
+        except Exception:  # noqa: BLE001 - graphql-core reports the error
             raise CoercionFailedError from None
         if read_value is Undefined:
             raise CoercionFailedError

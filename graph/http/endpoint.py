@@ -98,7 +98,7 @@ class HttpEndpoint:
                 await self._rates.delay_refusal()
             return refusal_response(refusal, media_type)
         except ClientDisconnect:
-            # Nobody is left to answer, and nothing is wrong here.
+            # The client has disconnected, which is not an error.
             raise
         except TooManyRequestsError as refusal:
             return refusal_response(_too_many_requests(refusal), media_type)
@@ -164,7 +164,7 @@ class HttpEndpoint:
 
 
 def _unauthenticated(refusal: InvalidTokenError) -> RequestRefusedError:
-    """The refusal in the form of RFC 6750, 3. Of a token that was never valid it is not said what is wrong with it."""
+    """Return the refusal as RFC 6750, section 3, says. What is wrong with a token that was never valid is not said."""
     challenge, message = CHALLENGE, "Send a valid token: Authorization: Bearer <token>."
     if isinstance(refusal, EndedTokenError):
         challenge = f'{CHALLENGE}, error="invalid_token", error_description="The token has expired or was revoked"'

@@ -1,8 +1,8 @@
-"""GraphiQL, in development or where it is allowed: our own page over files that set-up put into place, so that it works
-without internet.
+"""GraphiQL, in development or where it is allowed: our own page over locally installed files, so that it works without
+internet.
 
-Without those files (no node at set-up) the same page loads them from a CDN. The page holds each one's hash, so what the
-browser runs beside the token is the same in both cases.
+Without those files (no node at the installation) the same page loads them from a CDN. The page contains each one's
+hash, so the browser runs the same code in both cases.
 """
 
 import re
@@ -45,8 +45,8 @@ class GraphiQL:
         self._telemetry = telemetry
 
     def page(self, request: Request) -> Response:
-        """The page for a browser, with the development token in it when the browser came by a local name."""
-        # Asked each time: set-up may put the files into place while this process runs.
+        """Return the page for a browser, with the development token in it when the browser used a local host name."""
+        # Checked each time: the files may be installed while this process runs.
         is_installed = all((STATIC_PATH / "graphiql" / name).is_file() for name in LIBRARIES)
         if not is_installed:
             self._telemetry.info("graphiql_from_cdn", next="run tools/graphiql/install.py to have it without internet")
@@ -58,7 +58,7 @@ class GraphiQL:
         return _html(page, POLICY.format(cdn="" if is_installed else f" {CDN}", socket=_socket_source(request)))
 
     def _token_for(self, request: Request) -> str:
-        # A page of a foreign name that points to this machine (DNS rebinding) must not be able to read the token.
+        # A page whose host name resolves to this machine (DNS rebinding) must not be able to read the token.
         if self._token_path is None or request.url.hostname not in LOCAL_HOSTS:
             return ""
         try:
@@ -68,7 +68,7 @@ class GraphiQL:
 
 
 def _socket_source(request: Request) -> str:
-    """The page's own websocket. Not every browser lets 'self' stand for it."""
+    """Return the page's own websocket. Not every browser includes it in 'self'."""
     host = request.headers.get("host", "")
     return f" ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
 

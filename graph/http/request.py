@@ -1,4 +1,4 @@
-"""From an HTTP request, as ASGI gives it, to a GraphQL request. Each refusal has a status, a code and a sentence."""
+"""From an HTTP request, in ASGI form, to a GraphQL request. Each refusal has a status, a code and a message."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 class RequestRefusedError(Exception):
-    """The request cannot be answered with data. `details` go beside the code into the error's extensions."""
+    """The request cannot be answered with data. `details` are added to the error's extensions."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class RequestRefusedError(Exception):
 
 
 class HttpRequest:
-    """One request with the headers that are read here; Starlette's own look-up goes through all of them each time.
+    """One request with the headers used here; Starlette's own look-up searches all of them each time.
 
     `headers` has the first value of each by its name in lower case, and all values of a list (RFC 9110, section 5.3).
     """
@@ -83,7 +83,7 @@ class HttpRequest:
 
 @frozen
 class GraphQLRequest:
-    """What the client wants to have run: the whole payload, in which the document is, or a name of it."""
+    """The client's request: the whole payload, which contains the document, or a name of it."""
 
     payload: Mapping[str, Any]
     operation_name: str | None = None
@@ -118,7 +118,7 @@ async def read_request(request: HttpRequest, *, body_max_bytes: int) -> GraphQLR
 
 
 def bad_request(message: str) -> RequestRefusedError:
-    """The refusal of a request that the client has to change."""
+    """Return the refusal of a request that the client has to change."""
     return RequestRefusedError(HTTPStatus.BAD_REQUEST, code=ErrorCode.BAD_REQUEST, message=message)
 
 
@@ -144,7 +144,7 @@ def _too_large(max_bytes: int) -> RequestRefusedError:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         code=ErrorCode.BODY_TOO_LARGE,
         message=f"The body may have {max_bytes} bytes.",
-        # What is left of the body is not read as a request, so nothing else can follow on this connection.
+        # The rest of the body is not parsed as a request, so none can follow on this connection.
         headers={"connection": "close"},
         details={"limit": max_bytes},
     )

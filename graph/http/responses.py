@@ -34,12 +34,12 @@ _QUALITY = re.compile(r"q=(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
 
 
 def encode_json(content: object) -> bytes:
-    """Encode what the schema gives: texts, integers, booleans, nothing else."""
+    """Encode the schema's values: texts, integers, booleans, no others."""
     return orjson.dumps(content)
 
 
 def negotiate(accept: str | None) -> str:
-    """The media type for an Accept header: the newer one only for clients that prefer it or want nothing older.
+    """Return the media type for an Accept header: the newer one only for clients that prefer it or accept only it.
 
     Raises RequestRefusedError (406) when the header refuses both; without a header it is application/json.
     """
@@ -53,13 +53,13 @@ def negotiate(accept: str | None) -> str:
             code=ErrorCode.NOT_ACCEPTABLE,
             message=f"Answers are {GRAPHQL_JSON} or {JSON}: name one of them in Accept.",
         )
-    # At equal quality the newer one is meant where it is named: clients that list both list it first.
+    # At equal quality the newer one is chosen where it is named: clients that list both list it first.
     is_named = any(media_type == GRAPHQL_JSON for media_type, _ in ranges)
     return GRAPHQL_JSON if newer > older or (is_named and newer == older) else JSON
 
 
 def result_response(result: ExecutionResult, media_type: str) -> Response:
-    """The answer to a request that was run, or refused by GraphQL before it was.
+    """Return the answer to a request that was executed, or refused by GraphQL before.
 
     The answer to one that never ran has no `data` (GraphQL, section 7.1). In the newer media type it is a 400, in the
     older one a 200, as its clients expect (GraphQL over HTTP, section 6.4).
@@ -79,7 +79,7 @@ def _is_request_error(error: GraphQLError) -> bool:
 
 
 def refusal_response(refusal: RequestRefusedError, media_type: str) -> Response:
-    """The answer to a request that is no GraphQL request."""
+    """Return the answer to a request that is not a GraphQL request."""
     body = {"errors": [{"message": str(refusal), "extensions": {"code": refusal.code, **refusal.details}}]}
     return _json(body, media_type, refusal.status, refusal.headers)
 
@@ -108,7 +108,7 @@ def read_range(part: str) -> tuple[str, float]:
 
 
 def _quality_of(media_type: str, ranges: list[tuple[str, float]]) -> float:
-    """What the most specific range that covers the type says."""
+    """Return the quality of the most specific range that covers the type."""
     for wanted in (media_type, "application/*", "*/*"):
         qualities = [quality for named, quality in ranges if named == wanted]
         if qualities:

@@ -1,7 +1,7 @@
-"""An answer to a request whose body is not wanted, in such a way that the client receives it.
+"""An answer to a request with an unwanted body, sent so that the client receives it.
 
-A connection that is closed while the client still sends is reset, and the reset destroys the answer on its way. So the
-end of the answer waits until the rest of the body was thrown away, or for as long as that is worth it.
+A connection that is closed while the client still sends is reset, and the reset destroys the answer in transit. So the
+end of the answer waits until the rest of the body was discarded, for a bounded time.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ DISCARD_SECONDS = 5.0
 
 
 async def answer_and_discard(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send the response, and throw away what the client still sends."""
+    """Send the response, and discard the rest of the client's body."""
 
     async def hold_open(message: Message) -> None:
         await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)

@@ -1,1 +1,1 @@
-"""What one account may ask for: rates, query concurrency, the deadline of an operation."""
+"""Limits of one account: rates, query concurrency, the deadline of an operation."""

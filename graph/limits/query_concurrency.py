@@ -1,11 +1,10 @@
-"""A limited number of queries of an account run at once in a process; its others wait, first come, first served.
+"""A limited number of queries of an account run concurrently in a process; its others wait, first come, first served.
 
-A process has one thread. Without this a client that sends queries over many connections, within every rate, would make
-all other accounts wait behind all of its queries. So the account has slots. A costly query holds several, or all of
-them: beside others of its kind it would keep the thread busy for long without a turn for anybody else. When a query
-ends while others of its account wait, its slots rest for as long as they were held before the next one gets them. So an
-account that always has queries waiting leaves the thread to the others about half of the time; an account
-without waiting queries is not delayed.
+A process has one thread. Without this, queries of a client over many connections, within every rate, would delay all
+other accounts. So the account has slots. A costly query occupies several, or all of them: concurrent ones would occupy
+the thread for long. When a query ends while others of its account wait, its slots stay unused for as long as they were
+occupied before the next one gets them. So an account that always has waiting queries leaves the thread to the others
+about half of the time; an account without waiting queries is not delayed.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ REST_MAX_SECONDS = 0.05
 
 
 class _AccountQueue:
-    """The queries of one account: how many slots are taken, and those that wait, each with the slots that it needs."""
+    """The queries of one account: the number of used slots, and the waiting queries, each with its number of slots."""
 
     __slots__ = ("taken", "waiting")
 
@@ -37,12 +36,12 @@ class QueryConcurrency:
         return len(self._queues)
 
     def slots(self, account_id: str, *, count: int = 1, at_once: int) -> "QuerySlots":
-        """Return so many of the account's slots, at most all, to be held by `async with`."""
+        """Return that number of the account's slots, at most all, for use with `async with`."""
         return QuerySlots(self._queues, account_id, count=min(count, at_once), at_once=at_once)
 
 
 class QuerySlots:
-    """Slots of an account: entering waits for them, and they are held until the block ends."""
+    """Slots of an account: entering waits for them, and they are released at the end of the block."""
 
     __slots__ = ("_account_id", "_at_once", "_count", "_queue", "_queues", "_since")
 
@@ -79,10 +78,10 @@ class QuerySlots:
             await handed_over
         except asyncio.CancelledError:
             if handed_over.cancelled():
-                # Those behind it may need fewer slots than it did.
+                # Later ones may need fewer slots.
                 self._hand_over()
             else:
-                # The slots came at the moment when the caller was cancelled.
+                # The slots were assigned while the caller was being cancelled.
                 self._release()
             raise
 
@@ -93,7 +92,7 @@ class QuerySlots:
             del self._queues[self._account_id]
 
     def _hand_over(self) -> None:
-        """Hand free slots to the queries that have waited longest. Those that were cancelled wait no more."""
+        """Assign free slots to the queries that have waited longest, except cancelled ones."""
         queue = self._queue
         while queue.waiting:
             handed_over, count = queue.waiting[0]

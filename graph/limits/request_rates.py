@@ -1,7 +1,7 @@
 """The request rate of each account, its rate of new documents, and one rate of all unauthenticated requests together.
 
 A refusal is cheap, but not free, and some clients repeat a request as soon as it is answered. So refusals are delayed:
-then the number of a peer's connections bounds its refusals, not how fast it sends.
+then the number of a client's connections bounds its refusals, not its speed.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ DELAYED_REFUSALS_MAX = 1_000
 
 
 class TooManyRequestsError(Exception):
-    """An account exceeds a rate; the message says which one, `limit` is the number per second."""
+    """An account exceeds a rate; the message names it, `limit` is the number per second."""
 
     def __init__(self, message: str, *, limit: int) -> None:
         self.limit = limit
@@ -25,7 +25,7 @@ class TooManyRequestsError(Exception):
 
 
 class RequestRates:
-    """The rates of one process. An account can ask as many times more often as there are processes."""
+    """The rates of one process. With several processes an account's total rate is their sum."""
 
     def __init__(self, settings: GraphSettings, telemetry: Telemetry) -> None:
         self._settings = settings
@@ -49,7 +49,7 @@ class RequestRates:
             await self._refuse(account_id, "requests", self._settings.requests_per_second)
 
     async def admit_document(self, account_id: str) -> None:
-        """Count a document that has to be parsed; raise TooManyRequestsError, delayed, when it is one too many."""
+        """Count a document that has to be parsed; raise TooManyRequestsError, delayed, above the rate."""
         if not self._documents.take(account_id):
             await self._refuse(account_id, "new documents", self._settings.new_documents_per_second)
 

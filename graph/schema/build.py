@@ -34,7 +34,7 @@ from graph.settings import GraphSettings
 
 
 class Schema(CompilingSchema):
-    """Strawberry's schema with errors that are fit to be seen, and with documents that are known by a name."""
+    """Strawberry's schema with errors in public form, and with documents that are known by a name."""
 
     documents: KnownDocuments
     """Finds the document that a request means: the JSON body, or the payload of a `subscribe` message. What it returns
@@ -45,10 +45,10 @@ class Schema(CompilingSchema):
         return f"{print_schema_definition(self._schema)}\n\n{super().as_str()}"
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Replace each error by what the client may see of it, and log the unexpected ones.
+        """Replace each error by its public form, and log the unexpected ones.
 
-        The list is the very one that is sent, so it is changed in place. That holds for results, for requests that
-        never ran, and for each message of a subscription.
+        The list is the one that is sent, so it is changed in place. That applies to results, to requests that were not
+        executed, and to each message of a subscription.
         """
         context: Context | None = execution_context.context if execution_context else None
         if context is None or execution_context is None:
@@ -58,8 +58,9 @@ class Schema(CompilingSchema):
 
 
 class UnderDeadline(SchemaExtension):
-    """Ends an operation that takes too long, and measures the others; a query waits for slots of its account. Of a
-    subscription it spans only the start."""
+    """Ends an operation that takes too long, and measures the others; a query waits for slots of its account. It
+    spans only the start of a subscription.
+    """
 
     def __init__(self, cache: DocumentCache) -> None:
         super().__init__()
@@ -101,8 +102,9 @@ def _public_error(error: GraphQLError, context: Context) -> GraphQLError:
 
 
 def build_schema(settings: GraphSettings) -> Schema:
-    """Build the schema, with a document cache of its own; raise InvalidManifestError when a trusted document cannot be
-    run."""
+    """Build the schema, with its own document cache; raise InvalidManifestError when a trusted document cannot be
+    executed.
+    """
     cache = DocumentCache(settings)
     schema = Schema(
         query=merge_types("Query", (Query, TradingQuery, AuditQuery, ResolutionQuery)),

@@ -1,7 +1,7 @@
-"""Cursors: opaque to clients, a small versioned text inside, checked when they come back.
+"""Cursors: opaque to clients, a small versioned text inside, checked when read.
 
-Each kind of list has its own letter, and a cursor of orders names its sort: a cursor that is used elsewhere than where
-it was given is refused, never misread.
+Each kind of list has its own letter, and a cursor of orders names its sort: a cursor used for another list is refused,
+never misread.
 """
 
 import base64
@@ -29,18 +29,18 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 def write_order_cursor(order: OrderSnapshot, sort: OrderSort) -> str:
-    """The cursor of an order in a list of that sort."""
+    """Return the cursor of an order in a list of that sort."""
     at = order.updated_at if sort is OrderSort.UPDATED_DESC else order.created_at
     return write_key_cursor(OrderKey(at=at, id=order.id), sort)
 
 
 def write_key_cursor(key: OrderKey, sort: OrderSort) -> str:
-    """The cursor of a place in a list of that sort."""
+    """Return the cursor of a position in a list of that sort."""
     return _encode("o1", sort, str((key.at - _EPOCH) // _MICROSECOND), key.id.hex)
 
 
 def read_order_cursor(cursor: str, sort: OrderSort) -> OrderKey:
-    """The key in a cursor of orders; raises BAD_CURSOR, also for a cursor of another sort."""
+    """Return the key in a cursor of orders; raise BAD_CURSOR, also for a cursor of another sort."""
     written_sort, microseconds, order_id = _decode(cursor, "o1", 3)
     if written_sort != sort or not _INTEGER.fullmatch(microseconds) or not _UUID_HEX.fullmatch(order_id):
         raise _bad_cursor()
@@ -51,12 +51,12 @@ def read_order_cursor(cursor: str, sort: OrderSort) -> OrderKey:
 
 
 def write_execution_cursor(execution_id: UUID) -> str:
-    """The cursor of an execution in its order's list."""
+    """Return the cursor of an execution in its order's list."""
     return _encode("x1", execution_id.hex)
 
 
 def read_execution_cursor(cursor: str) -> UUID:
-    """The execution's id; raises BAD_CURSOR."""
+    """Return the execution's id; raise BAD_CURSOR."""
     (execution_id,) = _decode(cursor, "x1", 1)
     if not _UUID_HEX.fullmatch(execution_id):
         raise _bad_cursor()
@@ -64,12 +64,12 @@ def read_execution_cursor(cursor: str) -> UUID:
 
 
 def write_history_cursor(version: int) -> str:
-    """The cursor of a change in its order's history."""
+    """Return the cursor of a change in its order's history."""
     return _encode("h1", str(version))
 
 
 def read_history_cursor(cursor: str) -> int:
-    """The version; raises BAD_CURSOR."""
+    """Return the version; raise BAD_CURSOR."""
     version = _read_natural(cursor, "h1")
     if version > VERSION_MAX:
         raise _bad_cursor()
@@ -77,12 +77,12 @@ def read_history_cursor(cursor: str) -> int:
 
 
 def write_instrument_cursor(isin: str) -> str:
-    """The cursor of an instrument."""
+    """Return the cursor of an instrument."""
     return _encode("i1", isin)
 
 
 def read_instrument_cursor(cursor: str) -> str:
-    """The ISIN; raises BAD_CURSOR."""
+    """Return the ISIN; raise BAD_CURSOR."""
     (isin,) = _decode(cursor, "i1", 1)
     if not is_isin(isin):
         raise _bad_cursor()
@@ -90,12 +90,12 @@ def read_instrument_cursor(cursor: str) -> str:
 
 
 def write_account_cursor(account_id: str) -> str:
-    """The cursor of an account in the list of accounts."""
+    """Return the cursor of an account in the list of accounts."""
     return _encode("a1", account_id)
 
 
 def read_account_cursor(cursor: str) -> str:
-    """The account's id; raises BAD_CURSOR."""
+    """Return the account's id; raise BAD_CURSOR."""
     (account_id,) = _decode(cursor, "a1", 1)
     if not is_account_id(account_id):
         raise _bad_cursor()
@@ -103,12 +103,12 @@ def read_account_cursor(cursor: str) -> str:
 
 
 def write_halt_cursor(halt_id: UUID) -> str:
-    """The cursor of a halt in the trail."""
+    """Return the cursor of a halt in the trail."""
     return _encode("t1", halt_id.hex)
 
 
 def read_halt_cursor(cursor: str) -> UUID:
-    """The halt's id; raises BAD_CURSOR."""
+    """Return the halt's id; raise BAD_CURSOR."""
     (halt_id,) = _decode(cursor, "t1", 1)
     if not _UUID_HEX.fullmatch(halt_id):
         raise _bad_cursor()
@@ -116,22 +116,22 @@ def read_halt_cursor(cursor: str) -> UUID:
 
 
 def write_action_cursor(sequence: int) -> str:
-    """The cursor of an operator's action in the audit trail."""
+    """Return the cursor of an operator's action in the audit trail."""
     return _encode("p1", str(sequence))
 
 
 def read_action_cursor(cursor: str) -> int:
-    """The sequence; raises BAD_CURSOR."""
+    """Return the sequence; raise BAD_CURSOR."""
     return _read_natural(cursor, "p1")
 
 
 def write_stream_cursor(sequence: int) -> str:
-    """The cursor of a place in the account's stream of changes."""
+    """Return the cursor of a position in the account's stream of changes."""
     return _encode("s1", str(sequence))
 
 
 def read_stream_cursor(cursor: str) -> int:
-    """The sequence; raises BAD_CURSOR."""
+    """Return the sequence; raise BAD_CURSOR."""
     return _read_natural(cursor, "s1")
 
 
@@ -154,7 +154,7 @@ def _decode(cursor: str, kind: str, count: int) -> tuple[str, ...]:
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (UnicodeError, binascii.Error):
         raise _bad_cursor() from None
-    # The last part may hold colons of its own: an account's id.
+    # The last part may contain colons: an account's id.
     written_kind, *parts = text.split(":", count)
     if written_kind != kind or len(parts) != count:
         raise _bad_cursor()

@@ -1,7 +1,7 @@
-"""What every part of the schema means, in the words that front ends read in GraphiQL and in schema.graphql.
+"""Descriptions of the schema's parts, as shown to front ends in GraphiQL and in schema.graphql.
 
-A promise that somebody implements stands beside its code; what only names a thing stands here, so that the types stay
-short. Nothing is described twice, nothing is left out: both are tests.
+The description of a promise is next to its implementation; those of mere names are here, so that the types stay short.
+Tests check that nothing is described twice or left out.
 """
 
 ANYWHERE = {

@@ -1,4 +1,4 @@
-"""Gives every part of the schema its description: the one beside its code, or else the one of description_texts."""
+"""Sets the description of every part of the schema: the one next to its code, or else the one of description_texts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from graph.schema.description_texts import ANYWHERE, WORDS
 
 
 def describe(schema: GraphQLSchema) -> None:
-    """Give every part of the schema its description, but for those that have one."""
+    """Set the description of every part of the schema without one."""
     for place, part, inherited in parts(schema):
         if part.description is None:
             part.description = next((WORDS[name] for name in (place, *inherited) if name in WORDS), None)
@@ -18,7 +18,7 @@ def describe(schema: GraphQLSchema) -> None:
 
 
 def parts(schema: GraphQLSchema) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
-    """The schema, every type, field, argument and enum value: its place, the part itself, and the places that it
+    """Return the schema, every type, field, argument and enum value: its place, the part itself, and the places that it
     inherits from."""
     yield "schema", schema, ()
     for name, type_ in schema.type_map.items():

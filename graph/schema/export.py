@@ -12,7 +12,7 @@ SCHEMA_PATH = Path("schema.graphql")
 
 
 def schema_text() -> str:
-    """The schema as it is committed."""
+    """Return the schema as it is committed."""
     return build_schema(GraphSettings()).as_str() + "\n"
 
 
@@ -26,7 +26,7 @@ def find_drift(path: Path) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print or check; gives the exit code."""
+    """Print or check; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m graph.schema.export", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare with schema.graphql instead of printing")
     if not parser.parse_args(arguments).check:
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         return 0
     drift = find_drift(SCHEMA_PATH)
     if drift:
-        sys.stderr.write(drift + "Write it anew with: python -m graph.schema.export > schema.graphql\n")
+        sys.stderr.write(drift + "Update it with: python -m graph.schema.export > schema.graphql\n")
     return 1 if drift else 0
 
 

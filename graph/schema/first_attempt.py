@@ -25,7 +25,7 @@ async def wait_for_first_attempt(order: OrderSnapshot, *, wait: timedelta, servi
             return await _first_outcome(order, services)
     except TimeoutError:
         pass
-    except Exception as error:  # noqa: BLE001 - whatever the feed does, the order is stored and can be shown
+    except Exception as error:  # noqa: BLE001 - with any error of the feed, the order is stored and can be returned
         services.telemetry.warning("wait_failed", order_id=str(order.id), error=repr(error), next="answer as stored")
     return await _as_stored(order, services)
 

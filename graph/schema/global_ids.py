@@ -1,4 +1,4 @@
-"""The ids of nodes: readable and prefixed, so that people recognise them in logs. A malformed one is nobody's id."""
+"""The ids of nodes: readable and prefixed, so that people recognize them in logs. A malformed one matches no node."""
 
 import re
 from uuid import UUID
@@ -19,7 +19,7 @@ _UUID_HEX = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 def kind_of(node_id: str) -> str:
-    """What stands in front of the id: one of the kinds above, or anything else in what is no id of ours."""
+    """Return the prefix of the id: one of the kinds above, or anything else for an id that is not ours."""
     return node_id.partition("_")[0]
 
 
@@ -54,33 +54,33 @@ def action_node_id(action_id: UUID) -> strawberry.ID:
 
 
 def read_action_id(node_id: str) -> UUID | None:
-    """The action's id, or None when it is not the id of an operator's action."""
+    """Return the action's id, or None when it is not the id of an operator's action."""
     return _read_uuid(node_id, kind=ACTION)
 
 
 def read_halt_id(node_id: str) -> UUID | None:
-    """The halt's id, or None when it is not the id of a halt."""
+    """Return the halt's id, or None when it is not the id of a halt."""
     return _read_uuid(node_id, kind=HALT)
 
 
 def read_order_id(node_id: str) -> UUID | None:
-    """The order's id, or None when it is not the id of an order."""
+    """Return the order's id, or None when it is not the id of an order."""
     return _read_uuid(node_id, kind=ORDER)
 
 
 def read_execution_id(node_id: str) -> UUID | None:
-    """The execution's id, or None when it is not the id of an execution."""
+    """Return the execution's id, or None when it is not the id of an execution."""
     return _read_uuid(node_id, kind=EXECUTION)
 
 
 def read_isin_of(node_id: str) -> str | None:
-    """The instrument's ISIN, or None when it is not the id of an instrument."""
+    """Return the instrument's ISIN, or None when it is not the id of an instrument."""
     kind, _, isin = node_id.partition("_")
     return isin if kind == INSTRUMENT and is_isin(isin) else None
 
 
 def read_account_id(node_id: str) -> str | None:
-    """The account's id, or None when it is not the id of an account."""
+    """Return the account's id, or None when it is not the id of an account."""
     kind, _, account_id = node_id.partition("_")
     return account_id if kind == ACCOUNT and is_account_id(account_id) else None
 

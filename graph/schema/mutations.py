@@ -1,4 +1,4 @@
-"""Placing and canceling: hand the command to the domain, return its errors as members of the result unions."""
+"""Placing and canceling: pass the command to the domain, return its errors as members of the result unions."""
 
 from datetime import timedelta
 
@@ -40,7 +40,7 @@ class Mutation:
     async def place_order(
         self,
         info: Info,
-        input: PlaceOrderInput,  # noqa: A002 - the contract's word
+        input: PlaceOrderInput,  # noqa: A002 - the contract's name
         wait_ms: int | None = 0,
     ) -> PlaceOrderResult:
         context = info.context
@@ -62,7 +62,7 @@ class Mutation:
     async def cancel_order(
         self,
         info: Info,
-        input: CancelOrderInput,  # noqa: A002 - the contract's word
+        input: CancelOrderInput,  # noqa: A002 - the contract's name
     ) -> CancelOrderResult:
         bearer = info.context.bearer
         bearer.require(Scope.CANCEL)

@@ -1,4 +1,4 @@
-"""Finding things again by their ids, of whatever kind. What is malformed, unknown or not visible is not found."""
+"""Look-up of nodes of any kind by their ids. A malformed, unknown or invisible one is not found."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ from graph.schema.types.trading import halt_from
 
 
 async def find_nodes(context: Context, node_ids: Sequence[str]) -> list[Node | None]:
-    """The nodes in the order of the ids, None for each that is not found. Each kind takes one statement."""
+    """Return the nodes in the order of the ids, None for each that is not found. Each kind takes one statement."""
     by_kind: dict[str, list[str]] = {}
     for node_id in node_ids:
         by_kind.setdefault(kind_of(node_id), []).append(node_id)

@@ -1,7 +1,7 @@
-"""From `first`, `after`, `last`, `before` to one bounded page, as Relay's specification says.
+"""From `first`, `after`, `last`, `before` to one bounded page, according to Relay's specification.
 
-Without `first` and `last` the default size counts from the start. With both, `last` takes the end of what `first` took;
-but beside `last` a `first` that is only the schema's default counts for nothing.
+Without `first` and `last` the default size counts from the start. With both, `last` selects the end of the rows of
+`first`; but with `last` a `first` that is only the schema's default is ignored.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageArguments(Generic[Key]):
-    """What a client asked for, with its cursors already read. `default_first` is the schema's default of `first`."""
+    """The client's arguments, with parsed cursors. `default_first` is the schema's default of `first`."""
 
     first: int | None
     default_first: int | None
@@ -65,7 +65,7 @@ async def read_page(
 
     size = last if first is None else first
     request = PageRequest(
-        # A page of no rows still has to know whether there are any.
+        # An empty page still has to show whether there are any rows.
         limit=max(size or 0, 1),
         after=arguments.after,
         before=arguments.before,

@@ -1,4 +1,4 @@
-"""From what a client wrote to a command for the domain, with everything that is wrong with it found at once."""
+"""From a client's input to a command for the domain, with all its errors found together."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -16,7 +16,7 @@ _STAND_IN = Decimal(1)
 
 
 async def read_command(asked: PlaceOrderInput, *, wait_ms: int, context: Context) -> PlaceOrder:
-    """The command; raises InvalidOrderError when an argument is malformed, together with all else that is wrong."""
+    """Return the command; raise InvalidOrderError when an argument is malformed, together with all other issues."""
     issues = [*_wait_issues(wait_ms), *_format_issues(asked)]
     command = _command(asked, account_id=context.bearer.own_account(given_account(asked.account_id)))
     if issues:
@@ -39,7 +39,7 @@ def _command(asked: PlaceOrderInput, *, account_id: str) -> PlaceOrder:
 
 
 def _value(decimal: GivenDecimal) -> Decimal:
-    # The stand-in is only ever looked at by `find_issues`: a command with a malformed number is never placed.
+    # The stand-in is only used by `find_issues`: a command with a malformed number is never placed.
     return _STAND_IN if decimal.value is None else decimal.value
 
 
@@ -67,6 +67,6 @@ async def _other_issues(command: PlaceOrder, issues: Sequence[InputIssue], conte
     instrument = await context.services.catalog.find(command.isin) if is_isin(command.isin) else None
     named = {issue.path for issue in issues}
     if command.type is OrderType.MARKET:
-        # That a market order has no price is worth saying even of a malformed price.
+        # That a market order has no price is reported even for a malformed price.
         named.discard(("input", "limitPrice"))
     return [issue for issue in find_issues(command, instrument) if issue.path not in named]

@@ -33,7 +33,7 @@ from graph.schema.types.viewer import Viewer, viewer_from
 @strawberry.type
 class Query:
     @strawberry.field
-    async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002 - the contract's word
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002 - the contract's name
         info.context.bearer.require(Scope.READ)
         return (await find_nodes(info.context, [id]))[0]
 
@@ -50,7 +50,7 @@ class Query:
         return viewer_from(info.context.bearer)
 
     @described("Null when it does not exist or belongs to somebody else; the two cannot be told apart.")
-    async def order(self, info: Info, id: strawberry.ID) -> Order | None:  # noqa: A002 - the contract's word
+    async def order(self, info: Info, id: strawberry.ID) -> Order | None:  # noqa: A002 - the contract's name
         info.context.bearer.require(Scope.READ)
         return await _find_order(info.context, id)
 
@@ -75,7 +75,7 @@ class Query:
         after: str | None = strawberry.UNSET,
         last: int | None = strawberry.UNSET,
         before: str | None = strawberry.UNSET,
-        filter: OrderFilter | None = strawberry.UNSET,  # noqa: A002 - the contract's word
+        filter: OrderFilter | None = strawberry.UNSET,  # noqa: A002 - the contract's name
         sort: OrderSort | None = OrderSort.CREATED_DESC,
     ) -> Connection[Order]:
         context = info.context

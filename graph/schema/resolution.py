@@ -29,7 +29,7 @@ class ResolutionMutation:
     async def resolve_order(
         self,
         info: Info,
-        input: ResolveOrderInput,  # noqa: A002 - the contract's word
+        input: ResolveOrderInput,  # noqa: A002 - the contract's name
     ) -> ResolveOrderResult:
         context = info.context
         context.bearer.require(Scope.OPERATOR_RESOLVE)

@@ -1,7 +1,7 @@
 """The three scalars of the contract: Decimal, DateTime and ISIN.
 
-Bad text in an order must become an InvalidOrder with a path, not GraphQL's own coercion error. So where a client may
-write a Decimal or an ISIN, parsing never fails: it gives a `Given…` value that says whether it could be read, and the
+Invalid text in an order must become an InvalidOrder with a path, not GraphQL's own coercion error. So where a client
+may write a Decimal or an ISIN, parsing never fails: it returns a `Given…` value with the result or the failure, and the
 resolver decides (docs/decisions/0005-malformed-input-is-an-invalid-order.md).
 """
 
@@ -32,26 +32,26 @@ _DATE_TIME = re.compile(
 
 @frozen
 class GivenDecimal:
-    """What a client gave for a Decimal: its value, or None when it is not a decimal in the contract's form."""
+    """A client's input for a Decimal: its value, or None when it is not a decimal in the contract's form."""
 
     value: Decimal | None
 
 
 @frozen
 class GivenIsin:
-    """What a client gave for an ISIN: text cut to a bounded length, empty when it was no text at all."""
+    """A client's input for an ISIN: text truncated to a bounded length, empty when it was not text."""
 
     text: str
 
     def checked(self) -> str:
-        """The ISIN; raises BAD_USER_INPUT when it is none."""
+        """Return the ISIN; raise BAD_USER_INPUT when it is invalid."""
         if not is_isin(self.text):
             raise bad_input("Not an ISIN: 12 characters whose check digit is right.")
         return self.text
 
 
 def read_decimal(given: object) -> GivenDecimal:
-    """Read a JSON value where a Decimal belongs. Only a string can be one."""
+    """Parse a JSON value for a Decimal. Only a string is valid."""
     if not isinstance(given, str):
         return GivenDecimal(value=None)
     try:
@@ -61,7 +61,7 @@ def read_decimal(given: object) -> GivenDecimal:
 
 
 def read_isin(given: object) -> GivenIsin:
-    """Read a JSON value where an ISIN belongs. Only a string can be one."""
+    """Parse a JSON value for an ISIN. Only a string is valid."""
     return GivenIsin(text=given[:GIVEN_TEXT_MAX_CHARACTERS] if isinstance(given, str) else "")
 
 

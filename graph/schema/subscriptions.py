@@ -1,4 +1,4 @@
-"""Live updates: each change exactly once, in order, as the feed gives them."""
+"""Live updates: each change exactly once, in order, as yielded by the feed."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -63,7 +63,7 @@ class Subscription:
 
 
 async def _owner(order_id: UUID, context: Context) -> str | None:
-    """The only account whose order it can be; None where every account is visible, and the feed finds it.
+    """Return the only possible account of the order; None where every account is visible, and the feed finds it.
 
     Raises OrderNotFoundError for an order of none of a token's accounts.
     """

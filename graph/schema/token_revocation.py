@@ -22,7 +22,7 @@ class RevocationMutation:
     async def revoke_tokens(
         self,
         info: Info,
-        input: RevokeTokensInput,  # noqa: A002 - the contract's word
+        input: RevokeTokensInput,  # noqa: A002 - the contract's name
     ) -> RevokeTokensResult:
         bearer = info.context.bearer
         bearer.require(Scope.OPERATOR_HALT)

@@ -54,10 +54,10 @@ class TradingMutation:
     async def halt_trading(
         self,
         info: Info,
-        input: HaltTradingInput,  # noqa: A002 - the contract's word
+        input: HaltTradingInput,  # noqa: A002 - the contract's name
     ) -> HaltTradingResult:
         actor, reason = _operator(info, Scope.OPERATOR_HALT), checked_reason(input.reason, is_required=True)
-        account_id = _whom(input.account_id, everybody=input.everybody)
+        account_id = _account_or_all(input.account_id, everybody=input.everybody)
         try:
             halt = await info.context.services.control.halt(account_id, actor=actor, reason=reason)
         except errors.TransientError:
@@ -75,10 +75,10 @@ class TradingMutation:
     async def resume_trading(
         self,
         info: Info,
-        input: ResumeTradingInput,  # noqa: A002 - the contract's word
+        input: ResumeTradingInput,  # noqa: A002 - the contract's name
     ) -> ResumeTradingResult:
         actor, reason = _operator(info, Scope.OPERATOR_HALT), checked_reason(input.reason, is_required=True)
-        account_id = _whom(input.account_id, everybody=input.everybody)
+        account_id = _account_or_all(input.account_id, everybody=input.everybody)
         try:
             halt = await info.context.services.control.resume(account_id, actor=actor, reason=reason)
         except errors.NotHaltedError as error:
@@ -93,7 +93,7 @@ class TradingMutation:
     async def set_account_limits(
         self,
         info: Info,
-        input: SetAccountLimitsInput,  # noqa: A002 - the contract's word
+        input: SetAccountLimitsInput,  # noqa: A002 - the contract's name
     ) -> SetAccountLimitsResult:
         actor, reason = _operator(info, Scope.OPERATOR_LIMITS), checked_reason(input.reason, is_required=False)
         decimals = input.decimals()
@@ -102,7 +102,7 @@ class TradingMutation:
         if malformed:
             return InvalidLimits.of(malformed, code=IssueCode.BAD_FORMAT)
         asked = limits.AccountLimits(
-            account_id=_whom(input.account_id, everybody=input.everybody),
+            account_id=_account_or_all(input.account_id, everybody=input.everybody),
             max_open_orders=given(input.max_open_orders),
             max_orders_per_second=given(input.max_orders_per_second),
             max_quantity=values["max_quantity"],
@@ -125,10 +125,10 @@ class TradingMutation:
     async def clear_account_limits(
         self,
         info: Info,
-        input: ClearAccountLimitsInput,  # noqa: A002 - the contract's word
+        input: ClearAccountLimitsInput,  # noqa: A002 - the contract's name
     ) -> ClearAccountLimitsResult:
         actor, reason = _operator(info, Scope.OPERATOR_LIMITS), checked_reason(input.reason, is_required=False)
-        account_id = _whom(input.account_id, everybody=input.everybody)
+        account_id = _account_or_all(input.account_id, everybody=input.everybody)
         try:
             await info.context.services.control.clear_limits(account_id, actor=actor, reason=reason)
             found = await _limits(info.context, account_id)
@@ -204,15 +204,15 @@ async def _limits(context: Context, account_id: str | None) -> AccountLimits:
 
 
 def _operator(info: Info, scope: Scope) -> Actor:
-    """Who asks; raises FORBIDDEN when the token lacks the scope."""
+    """Return the operator; raise FORBIDDEN when the token lacks the scope."""
     info.context.bearer.require(scope)
     return info.context.actor
 
 
-def _whom(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
-    """The account that is meant, None for all of them; raises BAD_USER_INPUT unless one of both is said.
+def _account_or_all(asked: strawberry.ID | None, *, everybody: bool) -> str | None:
+    """Return the named account, None for all of them; raise BAD_USER_INPUT unless exactly one of both is given.
 
-    Whoever has lost the account's id on the way must not stop, let go or limit everybody.
+    A lost account id must not halt, resume or limit all accounts.
     """
     account_id = given_account(asked)
     if (account_id is None) is not everybody:

@@ -7,8 +7,9 @@ from graph.auth.tokens import EndedTokenError, InvalidTokenError, MissingTokenEr
 
 
 class CloseCode(IntEnum):
-    """The code of a close frame. After UNAUTHORIZED clients give up; after TOKEN_ENDED they connect again with their
-    next token."""
+    """The code of a close frame. After UNAUTHORIZED clients stop; after TOKEN_ENDED they reconnect with their next
+    token.
+    """
 
     SERVICE_RESTART = 1012
     TRY_AGAIN_LATER = 1013
@@ -21,7 +22,7 @@ class CloseCode(IntEnum):
 
 
 class TokenEnd(StrEnum):
-    """Why the token of an open socket is valid no more; the metric's label."""
+    """The reason why the token of an open socket is no longer valid; the metric's label."""
 
     EXPIRED = "expired"
     REVOKED = "revoked"

@@ -33,7 +33,7 @@ REFUSED_ORIGIN = (
 class WebSocketEndpoint(GraphQL[Context | None, None]):
     """An ASGI application for the websocket side of /graphql."""
 
-    websocket_adapter_class = Socket  # type: ignore[assignment]  # it takes this view only, and gets no other
+    websocket_adapter_class = Socket  # type: ignore[assignment]  # it is only used with this view
     graphql_transport_ws_handler_class = SocketHandler
 
     def __init__(
@@ -74,7 +74,7 @@ class WebSocketEndpoint(GraphQL[Context | None, None]):
         except asyncio.CancelledError as cancellation:
             if STALLED not in cancellation.args:
                 raise
-            # Our own cut: the server must not take it for a shutdown.
+            # Closed by us: the server must not treat it as a shutdown.
             task = asyncio.current_task()
             if task is not None:
                 task.uncancel()
@@ -99,7 +99,7 @@ class WebSocketEndpoint(GraphQL[Context | None, None]):
         request: Request | WebSocket,  # noqa: ARG002 - Strawberry names its arguments
         response: Response | WebSocket,  # noqa: ARG002 - as above
     ) -> None:
-        """Nothing until the first message names the bearer; the handler sets it then."""
+        """Return None until the first message names the bearer; the handler sets it then."""
         return
 
     def decode_json(self, data: str | bytes) -> object:
@@ -107,5 +107,5 @@ class WebSocketEndpoint(GraphQL[Context | None, None]):
         return orjson.loads(data)
 
     def encode_json(self, data: object) -> str:
-        """JSON as text: bytes would go out as binary frames, which browsers' clients do not expect."""
+        """Encode JSON as text: bytes would be sent as binary frames, which browsers' clients do not expect."""
         return orjson.dumps(data).decode()

@@ -50,19 +50,19 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
     _is_ending: bool = False
 
     async def handle(self) -> None:
-        """Talk until the socket ends."""
+        """Process messages until the socket ends."""
         self._must_make_room = asyncio.Event()
         self._init_timeout_reason = "Connection initialisation timeout"
         with self.view.sockets.holding(self):
             await super().handle()
 
     def make_room(self, reason: str) -> None:
-        """Close, since it was not authenticated and others wait for its place."""
+        """Close, since it was not authenticated and new sockets need its place."""
         self._init_timeout_reason = reason
         self._must_make_room.set()
 
     async def handle_connection_init_timeout(self) -> None:
-        """Wait for as long as connection_init may take, or until others need the place; then close."""
+        """Wait for the time-out of connection_init, or until new sockets need the place; then close."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.connection_init_wait_timeout.total_seconds()):
                 await self._must_make_room.wait()
@@ -70,28 +70,32 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         await self.websocket.close(code=CloseCode.INIT_TIMEOUT, reason=self._init_timeout_reason)
 
     async def end_for_restart(self) -> None:
-        """End the subscriptions, let the rest answer, and close with 1012: clients come back and resume."""
+        """End the subscriptions, let other operations answer, and close with 1012: clients reconnect and resume."""
         self._is_ending = True
         await self.end_subscriptions()
         await self._finish_operations(timeout_seconds=ANSWERS_TIMEOUT_SECONDS)
         await self._close(CloseCode.SERVICE_RESTART, "The service restarts", cause="restart")
 
     def withdraw(self) -> bool:
-        """Start no operation from now on, since the token is valid no more; return False if that was so before."""
+        """Start no operation from now on, since the token is no longer valid; return False if that was the case
+        before.
+        """
         if self._is_ending:
             return False
         self._is_ending = True
         return True
 
     async def end_subscriptions(self) -> None:
-        """Send nothing more to subscribers."""
+        """Stop sending to subscribers."""
         for operation in list(self.operations.values()):
-            # A document without the word has no subscription in it; one that is wrongly taken for one is sent again.
+            # A document without the word contains no subscription; a false match is sent again.
             if "subscription" in operation.query:
                 await self.cleanup_operation(operation.id)
 
     async def end_for_token(self, end: TokenEnd, *, answers_seconds: float) -> None:
-        """Let what runs answer within that time, and close with 4403: clients come back with their next token."""
+        """Let running operations answer within that time, and close with 4403: clients reconnect with their next
+        token.
+        """
         await self._finish_operations(timeout_seconds=answers_seconds)
         await self._close(CloseCode.TOKEN_ENDED, TOKEN_END_REASONS[end], cause=end)
 
@@ -106,7 +110,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             await self._act_on(cast("Message", checked))
         except WebSocketDisconnected:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client learns that it was our failure
+        except Exception as error:  # noqa: BLE001 - for any error, the client is informed that it was our failure
             log_unexpected(error, self.view.services.telemetry)
             await self.websocket.close(code=CloseCode.INTERNAL_ERROR, reason="Internal error")
 
@@ -122,7 +126,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
                 await self.handle_complete(message)
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
-        """Let the bearer of a valid token in, until the token expires."""
+        """Authenticate the bearer of a valid token, until the token expires."""
         if self.connection_timed_out:
             return
         if self.connection_init_received:
@@ -142,7 +146,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             await self.websocket.close(code=CloseCode.TRY_AGAIN_LATER, reason="Tokens cannot be verified at the moment")
             return
         except SocketLimitError as refusal:
-            # Not a code that clients take for final: of the sockets that are counted, some may be dead already.
+            # Not a code that clients treat as final: some of the counted sockets may be dead already.
             await self.websocket.close(code=CloseCode.TRY_AGAIN_LATER, reason=str(refusal))
             return
         self.context = context_for(bearer, self.view.services, cast("Socket", self.websocket).ws.scope)
@@ -151,7 +155,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         self.connection_acknowledged = True
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Start an operation, unless the socket has as many as it may. One that is about to close starts nothing."""
+        """Start an operation, unless the socket has the allowed number of them. One that is about to close starts
+        none.
+        """
         if self._is_ending:
             return
         operation_id = message["id"]
@@ -179,19 +185,19 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
             await operation.send_operation_message(CompleteMessage(id=operation.id, type="complete"))
         except WebSocketDisconnected:
             return
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client learns that the operation failed
+        except Exception as error:  # noqa: BLE001 - for any error, the client is informed that the operation failed
             failure = internal_error(log_unexpected(error, self.view.services.telemetry))
             with suppress(WebSocketDisconnected):
                 await operation.send_initial_errors([failure])
 
     async def handle_task_exception(self, error: Exception) -> None:
-        """Log what no operation should end with. A peer that goes away while something is sent to it is expected."""
+        """Log an error with which no operation should end. A client that disconnects during a send is expected."""
         if isinstance(error, WebSocketDisconnected):
             return
         log_unexpected(error, self.view.services.telemetry)
 
     async def shutdown(self) -> None:
-        """End everything that the socket holds."""
+        """Free all resources of the socket."""
         if self._expiry is not None:
             self._expiry.cancel()
             with suppress(asyncio.CancelledError):
@@ -204,12 +210,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context | None, None]):
         return None
 
     def _authenticate(self, payload: dict[str, Any]) -> Bearer:
-        # GraphiQL sends its headers as they were typed, so the name comes in either case.
+        # GraphiQL sends its headers as typed, so the name may be in either case.
         authorization = payload.get("Authorization", payload.get("authorization"))
         return self.view.tokens.verify(read_bearer(authorization))
 
     async def _start(self, message: SubscribeMessage) -> None:
-        """Start an operation. While a refusal is delayed, the messages behind it wait."""
+        """Start an operation. While a refusal is delayed, later messages wait."""
         schema, payload = cast("Schema", self.schema), cast("dict[str, Any]", message["payload"])
         limit_key, rates = cast("Context", self.context).bearer.limit_key, self.view.rates
         try:

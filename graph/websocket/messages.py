@@ -1,4 +1,4 @@
-"""The messages that a client may send, checked to the letter before anything looks into them."""
+"""The messages of a client, checked exactly before they are used."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ class InvalidMessageError(Exception):
 
 
 def read_message(given: object) -> dict[str, Any]:
-    """The message, with null payloads left out; raises InvalidMessageError."""
+    """Return the message, with null payloads left out; raise InvalidMessageError."""
     if not isinstance(given, dict):
         raise InvalidMessageError("A message must be a JSON object")
     kind = given.get("type")

@@ -1,7 +1,7 @@
-"""The open websockets of a process: how many there may be, and how they end when the process stops or their tokens end.
+"""The open websockets of a process: their limits, and their end when the process stops or their tokens end.
 
-The numbers are of one process. An account can have as many times more sockets as there are processes; a shared count
-would cost a round trip for each socket and be wrong after each crash (docs/decisions/0012).
+The numbers are of one process. With several processes an account's total is their sum; a shared count would cost a
+round trip for each socket and be wrong after each crash (docs/decisions/0012).
 """
 
 import asyncio
@@ -22,35 +22,39 @@ WITHDRAWN_CLOSE_SECONDS = 1.0
 
 
 class Conversation(Protocol):
-    """What is said over one socket, from its opening to its end. `bearer` is None before it is authenticated."""
+    """The messages of one socket, from its opening to its end. `bearer` is None before it is authenticated."""
 
     bearer: Bearer | None
 
     def make_room(self, reason: str) -> None:
-        """Close soon, for this reason: it was not authenticated, and others wait for its place."""
+        """Close soon, with the reason: it was not authenticated, and new sockets need its place."""
 
     async def end_for_restart(self) -> None:
-        """Say that the service restarts, and close."""
+        """Announce the restart, and close."""
 
     def withdraw(self) -> bool:
-        """Start no operation from now on, since the token is valid no more; return False if that was so before."""
+        """Start no operation from now on, since the token is no longer valid; return False if that was the case
+        before.
+        """
 
     async def end_subscriptions(self) -> None:
-        """Send nothing more to subscribers."""
+        """Stop sending to subscribers."""
 
     async def end_for_token(self, end: TokenEnd, *, answers_seconds: float) -> None:
-        """Let what runs answer within that time, and close with 4403: clients come back with their next token."""
+        """Let running operations answer within that time, and close with 4403: clients reconnect with their next
+        token.
+        """
 
 
 class SocketLimitError(Exception):
-    """The account has as many sockets as it may have."""
+    """The account has the allowed number of sockets."""
 
 
 class OpenSockets:
-    """The one registry of sockets: it counts them, limits them in all and per account, and ends them all.
+    """The one registry of sockets: it counts them, limits them in total and per account, and ends them all.
 
-    A socket is registered while it is held. It waits until its account is known; from then on it is the account's. One
-    that was asked to make room is still open, and counts no more towards a limit.
+    A socket is registered while it is open. It waits until its account is known; from then on it counts for the
+    account. One that is closing to make room is still open, and no longer counts towards a limit.
     """
 
     def __init__(self, settings: GraphSettings, telemetry: Telemetry) -> None:
@@ -79,15 +83,15 @@ class OpenSockets:
     def holding(self, socket: Conversation) -> Iterator[None]:
         """Register a socket until the block ends, at first among those whose account is not known.
 
-        When too many wait, the one that has waited longest makes room. A client with a token is authenticated within a
-        round trip, so the oldest has none. Refusing the newest would let clients without a token keep all others out.
+        When too many wait, the one that has waited longest is closed. A client with a token is authenticated within a
+        round trip, so the oldest has none. Refusing the newest would let clients without a token block all others.
         """
         self._open.add(socket)
         self._waiting[socket] = None
         self._measure()
         if len(self._waiting) > self._settings.sockets_waiting_max:
             oldest = next(iter(self._waiting))
-            # Removed at once, so that the next one asks another.
+            # Removed immediately, so that the next one closes another.
             del self._waiting[oldest]
             self._count_refusal("waiting")
             oldest.make_room(f"More than {self._settings.sockets_waiting_max} sockets wait for connection_init")
@@ -97,7 +101,7 @@ class OpenSockets:
             self._leave(socket)
 
     def assign(self, socket: Conversation, account_id: str) -> None:
-        """Count a socket as the account's from now on; raise SocketLimitError when it has as many as it may."""
+        """Count a socket as the account's from now on; raise SocketLimitError when it has the allowed number."""
         if self._of_account[account_id] >= self._settings.sockets_per_account:
             self._count_refusal("account")
             raise SocketLimitError(f"The account has {self._settings.sockets_per_account} sockets, as many as it may")
@@ -106,16 +110,18 @@ class OpenSockets:
         self._of_account[account_id] += 1
 
     async def end_all(self, *, within_seconds: float, random: Callable[[], float]) -> None:
-        """Refuse new sockets, and end each open one at a random moment within that time, so that their clients do not
-        all connect to the next process at once. `random` returns 0 to 1."""
+        """Refuse new sockets, and end each open one at a random moment within that time, so that their clients do
+        not all connect to the next process at the same time. `random` returns 0 to 1.
+        """
         self._is_stopping = True
         async with asyncio.TaskGroup() as tasks:
             for socket in list(self._open):
                 tasks.create_task(self._end(socket, after_seconds=random() * within_seconds))
 
     def end_withdrawn(self, is_withdrawn: Callable[[Bearer], bool], end: TokenEnd) -> None:
-        """Let the sockets of these bearers start nothing from now on, and close each at a random moment within
-        WITHDRAWN_CLOSE_SECONDS."""
+        """Stop the sockets of these bearers from starting operations, and close each at a random moment within
+        WITHDRAWN_CLOSE_SECONDS.
+        """
         for socket in list(self._open):
             if socket.bearer is None or not is_withdrawn(socket.bearer) or not socket.withdraw():
                 continue
@@ -125,7 +131,7 @@ class OpenSockets:
 
     async def _end_withdrawn(self, socket: Conversation, end: TokenEnd) -> None:
         await socket.end_subscriptions()
-        after_seconds = uniform(0, WITHDRAWN_CLOSE_SECONDS)  # noqa: S311 - spreads clients, hides nothing
+        after_seconds = uniform(0, WITHDRAWN_CLOSE_SECONDS)  # noqa: S311 - spreads clients, not a secret
         await asyncio.sleep(after_seconds)
         if socket in self._open:
             await socket.end_for_token(end, answers_seconds=WITHDRAWN_CLOSE_SECONDS - after_seconds)

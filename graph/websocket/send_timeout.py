@@ -1,4 +1,4 @@
-"""A bound on how long something may wait, at no cost for what does not wait at all."""
+"""A time-out that costs nothing for work that does not wait."""
 
 import asyncio
 from collections.abc import Coroutine, Generator
@@ -11,8 +11,8 @@ Result = TypeVar("Result")
 async def with_timeout(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
     """Return the result of the work; raise TimeoutError when it has waited that long.
 
-    A time-out costs 4 µs, as much as half of all that sends a frame, and nearly every send ends without waiting. So the
-    work is begun without one, which costs a tenth.
+    A time-out costs 4 µs, half the cost of sending a frame, and nearly every send ends without waiting. So the work is
+    started without one, which costs a tenth.
     """
     try:
         waits_for = work.send(None)
@@ -24,7 +24,7 @@ async def with_timeout(seconds: float, work: Coroutine[Any, Any, Result]) -> Res
 
 
 class _Rest(Generic[Result]):
-    """What is left of a coroutine that was begun by hand and waits for the first time."""
+    """The rest of a coroutine that was started by hand and waits for the first time."""
 
     def __init__(self, work: Coroutine[Any, Any, Result], waits_for: object) -> None:
         self._work = work

@@ -1,7 +1,7 @@
 """One websocket of the endpoint: strict JSON, and a time-out for each send.
 
-The server itself never drops a peer that stops reading: its keep-alive closes the transport, and that waits for the
-write buffer. So each send has a time-out here, and missing it ends the socket with everything it holds.
+The server itself never drops a client that stops reading: its keep-alive closes the transport, and that waits for the
+write buffer. So each send has a time-out here, at which the socket ends and its resources are freed.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Socket(ASGIWebSocketAdapter):
     """One websocket whose sends have a deadline."""
 
     def __init__(self, view: SocketView, request: WebSocket, response: WebSocket) -> None:
-        super().__init__(view, request, response)  # type: ignore[arg-type]  # its annotation knows no context type
+        super().__init__(view, request, response)  # type: ignore[arg-type]  # its annotation lacks context types
         self._send_timeout_seconds = view.services.settings.socket_send_timeout_seconds
         self._owner = asyncio.current_task()
         self._telemetry = view.services.telemetry
@@ -50,11 +50,11 @@ class Socket(ASGIWebSocketAdapter):
         self._takes_texts = SHARED_TEXTS in (request.scope.get("extensions") or ())
 
     async def send_json(self, message: Mapping[str, object]) -> None:
-        """Send, or cut the peer off."""
+        """Send, or reset the connection."""
         await self._send({"type": "websocket.send", "text": self._encode(message)})
 
     async def send_texts(self, texts: Sequence[SharedText]) -> None:
-        """Send what is JSON already, in one write where the server can, or cut the peer off."""
+        """Send encoded JSON, in one write where the server supports it, or reset the connection."""
         if self._takes_texts:
             await self._send({"type": "websocket.send", "texts": texts})
             return
@@ -68,11 +68,12 @@ class Socket(ASGIWebSocketAdapter):
             self._cut_off()
             raise WebSocketDisconnected from None
         except (WebSocketDisconnect, AlreadyDisconnected):
-            # Starlette's own: the peer is gone, or another send, or a close, has met the end of the socket before.
+            # Starlette's own: the client has disconnected, or another send, or a close, has detected the end of the
+            # socket before.
             raise WebSocketDisconnected from None
 
     async def close(self, code: int, reason: str) -> None:
-        """Close, or cut the peer off. A socket that is closed already stays so."""
+        """Close, or reset the connection. No effect on a closed socket."""
         try:
             await with_timeout(self._send_timeout_seconds, super().close(code, _shortened(reason)))
         except TimeoutError:
@@ -81,7 +82,7 @@ class Socket(ASGIWebSocketAdapter):
             # Starlette's complaint that a close was sent before: two tasks had a reason to close.
             self._telemetry.info("socket_closed_twice", code=code)
         except WebSocketDisconnect:
-            return  # The peer closed first.
+            return  # The client closed first.
 
     def _cut_off(self) -> None:
         if not self._is_stalled and self._owner is not None:
@@ -91,5 +92,5 @@ class Socket(ASGIWebSocketAdapter):
 
 
 def _shortened(reason: str) -> str:
-    """The reason within what a close frame holds (RFC 6455, 5.5)."""
+    """Return the reason truncated to the size of a close frame (RFC 6455, 5.5)."""
     return reason.encode()[:CLOSE_REASON_MAX_BYTES].decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""What happens when tokens that were valid no longer are: they leave the cache, and their sockets are closed."""
+"""The end of valid tokens: they are removed from the cache, and their sockets are closed."""
 
 from dataclasses import dataclass
 

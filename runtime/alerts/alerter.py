@@ -1,7 +1,7 @@
 """Notifies people: matches every event of the process, groups the alerts, and queues messages for the channels.
 
-It runs beside the work and never delays it: matching an event takes microseconds, sending has tasks and threads of its
-own, and no error here reaches anything else.
+It runs concurrently with the work and never delays it: matching an event takes microseconds, sending has its own tasks
+and threads, and errors here do not propagate.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class Alerter:
                 self._enqueue(group)
 
     async def finish(self) -> None:
-        """Send every group at once, and wait until the channels are done."""
+        """Send every group immediately, and wait until the channels are done."""
         await self.send(due_by=float("inf"))
         await asyncio.gather(*(queue.join() for queue in self._queues))
 
@@ -174,7 +174,7 @@ async def _run_despite_errors(run: Callable[[], Awaitable[None]], telemetry: Pro
     while True:
         try:
             await run()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it concerns one message and not the process
+        except Exception as error:  # noqa: BLE001 - any error concerns one message and not the process
             telemetry.error("alerting_failed", error=repr(error), next="continues with the next alert")
             await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
 

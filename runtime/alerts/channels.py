@@ -1,7 +1,7 @@
-"""The channels, by the library apprise: one address, one channel. Nothing that it returns may hold an address.
+"""The channels, by the library apprise: one address, one channel. No result may contain an address.
 
-apprise blocks on sockets and sleeps between messages, so each message is sent in a thread of its own that nobody waits
-for at the end: not an executor, whose threads are joined before a process may exit.
+apprise blocks on sockets and sleeps between messages, so each message is sent in a separate thread that is not joined
+at the end: not in an executor, whose threads are joined before a process may exit.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Channel:
 
         try:
             result = self._sender.notify(title=message.title, body=message.body, notify_type=NotifyType.FAILURE)
-        except Exception as error:  # noqa: BLE001 - over a hundred plugins; whatever one raises is a failed message
+        except Exception as error:  # noqa: BLE001 - over a hundred plugins; any error of one is a failed message
             return type(error).__name__
         if result:
             return None
@@ -88,7 +88,7 @@ def secret_parts(address: str) -> Sequence[str]:
 def _open_channel(number: int, address: str) -> Channel:
     from apprise import Apprise, AppriseAsset  # noqa: PLC0415 - a tenth of a start that most processes do not need
 
-    # One service for each sender and no time limit of its own: then `notify` runs in the calling thread alone.
+    # One service for each sender and no time limit by apprise: then `notify` runs only in the calling thread.
     asset = AppriseAsset(
         app_id="Fillwire",
         app_desc="Fillwire",

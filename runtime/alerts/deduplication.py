@@ -1,9 +1,9 @@
 """Which process sends a message that several may send: the first to set the kind's key in Redis.
 
-Redis is a hint here as everywhere: without it every process sends, since twice is better than not at all. The value of
-a key is `<deadline>:<fingerprints>:<mac>`: until when it counts, in milliseconds since 1970, and the cases that the
-message names, signed together with the key. A value that is not signed here, or whose deadline has passed, counts for
-nothing, whatever its expiry in Redis is.
+Redis is only a hint: without it every process sends, since a repeated message is better than none. The value of a key
+is `<deadline>:<fingerprints>:<mac>`: the end of its validity, in milliseconds since 1970, and the cases that the
+message names, signed together with the key. A value without a valid signature, or whose deadline has passed, is
+ignored, regardless of its expiry in Redis.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class AlertDeduplicator:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.set(key, value, nx=True, px=self._life_ms)
         pipeline.getrange(key, 0, VALUE_MAX_BYTES)
-        is_set, found = await pipeline.execute(raise_on_error=False)  # a key that somebody made a list is an error
+        is_set, found = await pipeline.execute(raise_on_error=False)  # a key with the type of a list is an error
         other = None if is_set is True else self._read(key, found, now)
         if is_set is not True and other is None:
             await self._redis.set(key, value, px=self._life_ms)
@@ -86,7 +86,7 @@ class AlertDeduplicator:
 async def open_deduplicator(
     address: str, *, signer: MessageSigner, repeat_seconds: float
 ) -> AsyncIterator[AlertDeduplicator]:
-    """Open a deduplicator with a connection of its own, which is made at the first use."""
+    """Open a deduplicator with its own connection, which is made at the first use."""
     redis = redis_client(
         address,
         socket_timeout=ANSWER_TIMEOUT_SECONDS,

@@ -39,7 +39,7 @@ class AlertDelivery:
 
 
 class ChannelQueue:
-    """The messages for one channel. A channel that is down fills only its own queue."""
+    """The messages for one channel. A failing channel fills only its own queue."""
 
     def __init__(
         self,

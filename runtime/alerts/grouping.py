@@ -1,6 +1,6 @@
 """Groups alerts by one rule: one message per kind and `repeat_seconds`, with a count and the first five ids. Pure.
 
-The first alert of a kind waits for `gather_seconds`, so that a burst is one message. What follows waits until
+The first alert of a kind waits for `gather_seconds`, so that a burst is one message. Later alerts wait until
 `repeat_seconds` after that message; a case that the message has named is left out until then.
 """
 
@@ -38,7 +38,7 @@ NO_MESSAGE = LastMessage(next_at=float("-inf"), named=frozenset())
 
 @dataclass(slots=True, kw_only=True)
 class AlertGroup:
-    """Alerts of one kind that are sent together: how often each of the first cases occurred, and all others.
+    """Alerts of one kind that are sent together: the count of each of the first cases, and of all others.
 
     `began_at` and `due_at` are in seconds of a monotonic clock; `first_time` and `last_time` are for people.
     """
@@ -98,7 +98,7 @@ class AlertGrouping:
         """Remove a due group and return True when its message is to be sent now.
 
         After the message of another process it waits like after one of its own, but never longer than `repeat_seconds`,
-        and the cases that this message has named are left out; a group of which nothing is left is removed.
+        and the cases that this message has named are left out; an empty group is removed.
         """
         if other is not None:
             self._last[group.kind.name] = other
@@ -112,7 +112,7 @@ class AlertGrouping:
         return bool(group.count)
 
     def forget(self, kind: str) -> None:
-        """Send what comes next of this kind without waiting: no channel delivered the last message."""
+        """Send the next alert of this kind without waiting: no channel delivered the last message."""
         self._last.pop(kind, None)
         if kind in self._groups:
             self._groups[kind].due_at = self._groups[kind].began_at + self.gather_seconds

@@ -1,7 +1,7 @@
 """The table of alerts: the log event, what happened, and what to do.
 
-The services of the domain only log events (`domain.ports.telemetry`). A message holds only an event's `shown_fields`:
-our own order ids and kinds, never an error's text, which may repeat what an account or a venue wrote.
+The services of the domain only log events (`domain.ports.telemetry`). A message contains only an event's
+`shown_fields`: our own order ids and kinds, never an error's text, which may contain text of an account or a venue.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ ALERTS: Mapping[str, AlertKind] = {
     "order_refused": AlertKind(
         name="order_refused",
         title="orders are refused",
-        summary="The database could not take an order. Nothing was stored, and the client was told to try again.",
+        summary="The database could not store an order. Nothing was stored, and the client was asked to retry.",
         action="By cause: read only, connect to the primary; disk full, make room; refused, correct DATABASE_URL; else "
         "see the log event order_refused and /readyz. orders_refused_total counts them.",
         identity_fields=("cause",),
@@ -84,8 +84,8 @@ ALERTS: Mapping[str, AlertKind] = {
         name="fills_missing",
         title="fills that the exchange counts and does not list",
         summary="The exchange counts more of the order as filled than is recorded, and does not list the rest.",
-        action="Compare the order with the exchange's statement: the log event fills_missing tells both quantities. "
-        "The rest is looked for until it is found; otherwise resolve the order by hand.",
+        action="Compare the order with the exchange's statement: the log event fills_missing has both quantities. "
+        "Missing fills are looked up until they are found; otherwise resolve the order by hand.",
         identity_fields=ORDER,
         shown_fields=ORDER,
     ),
@@ -122,7 +122,7 @@ ALERTS: Mapping[str, AlertKind] = {
         summary="The exchange has an order whose client order id is ours, and the database does not have it: it was "
         "restored to an earlier moment. Its fills are not recorded.",
         action="Have the client repeat placeOrder with the same client order id: the order is adopted, not placed "
-        "again. Its id at the exchange is in the log event; docs/operations.md says what to do when nobody repeats it.",
+        "again. Its id at the exchange is in the log event; docs/operations.md has the steps if it is not repeated.",
         identity_fields=("venue_client_order_id",),
     ),
     "venue_lost_order": AlertKind(
@@ -130,8 +130,8 @@ ALERTS: Mapping[str, AlertKind] = {
         title="order that the exchange does not know any more",
         summary="The exchange accepted the order, and its look-ups have answered for a while that there is no such "
         "order. Its status stays as it is: the order may have been executed.",
-        action="Ask the exchange what became of it, by the venue_order_id of the log event, and compare the position. "
-        "It is looked up ever less often; nothing is concluded by itself.",
+        action="Ask the exchange for its outcome, by the venue_order_id of the log event, and compare the position. "
+        "It is looked up at growing intervals; nothing is concluded automatically.",
         identity_fields=ORDER,
         shown_fields=ORDER,
     ),
@@ -223,8 +223,8 @@ ALERTS: Mapping[str, AlertKind] = {
     "message_refused": AlertKind(
         name="message_refused",
         title="forged message in Redis",
-        summary="A message on a channel of Fillwire was not signed by this installation, and was ignored: somebody "
-        "else can write to Redis, or the processes do not have the same BROADCAST_KEY.",
+        summary="A message on a channel of Fillwire was not signed by this installation, and was ignored: another "
+        "party can write to Redis, or the processes do not have the same BROADCAST_KEY.",
         action="Compare BROADCAST_KEY of all processes. If it is the same, find out who writes to Redis, and give each "
         "process a login of its own (deploy/redis). `unsigned` also comes from processes of an older release.",
         identity_fields=("cause",),
@@ -233,8 +233,9 @@ ALERTS: Mapping[str, AlertKind] = {
     "job_refused": AlertKind(
         name="job_refused",
         title="forged job in Redis",
-        summary="An entry of the job queue was none of Fillwire's, and was deleted: somebody else can write to Redis.",
-        action="Find out who writes to Redis, and give each process a login of its own (deploy/redis).",
+        summary="An entry of the job queue was not written by Fillwire, and was deleted: "
+        "another party can write to Redis.",
+        action="Find out who writes to Redis, and give each process its own login (deploy/redis).",
     ),
     "dead_letter": AlertKind(
         name="dead_letter",

@@ -1,4 +1,4 @@
-"""Watches for what no event reports: orders that are not sent to the exchange, or whose outcome stays unknown."""
+"""Watches for problems without an event: orders that are not sent to the exchange, or whose outcome stays unknown."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ class OrderWatch:
             order_id=str(order.id),
             venue_client_order_id=order.venue_client_order_id,
             age_seconds=round(order.age.total_seconds()),
-            next="looked up until there is evidence; do not place it again"
+            next="looked up until its outcome is known; do not place it again"
             if order.is_in_doubt
             else "tried until it is placed or its attempts are used up; see submission_attempts_total",
         )

@@ -1,1 +1,1 @@
-"""The commands of people beside the long-running processes: operators, instruments, settings, alerts."""
+"""The commands of people, in addition to the long-running processes: operators, instruments, settings, alerts."""

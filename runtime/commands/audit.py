@@ -38,15 +38,16 @@ class UnreadableFileError(FillwireError):
 
 
 class UnknownAccountError(FillwireError):
-    """The trail holds nothing of the account."""
+    """The trail has no entry of the account."""
 
     def __init__(self, account_id: str) -> None:
         super().__init__(f"The audit trail holds nothing of {account_id}: is that the account's id?")
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Run `verify` or `export` and return the exit code; of `verify`: 1 when something is wrong with the trail,
-    EXIT_NOT_VERIFIED when nothing was found in what could be read, and not everything could."""
+    """Run `verify` or `export` and return the exit code; of `verify`: 1 for a finding in the trail,
+    EXIT_NOT_VERIFIED without a finding when not everything could be read.
+    """
     output = sys.stdout
     if parsed.action == "export":
         return _run(_exporting(parsed, output))
@@ -58,7 +59,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 
 def _run(main: ProcessMain) -> int:
-    """Run it as a process. What is printed is for other programs: the log goes to stderr."""
+    """Run it as a process. Its output is for other programs: the log is written to stderr."""
     with redirect_stdout(sys.stderr):
         try:
             return run_process("audit", main, requires=REQUIRES)
@@ -140,7 +141,7 @@ async def _write(records: AsyncIterator[Record], output: TextIO) -> None:
 
 @contextmanager
 def _opened(path: Path | None, stdout: TextIO) -> Iterator[TextIO]:
-    """Open the file, for its owner alone, or yield stdout. A file has its name only once it is complete."""
+    """Open the file, readable only by its owner, or yield stdout. The file gets its name only once it is complete."""
     if path is None:
         yield stdout
         stdout.flush()
@@ -201,7 +202,7 @@ def _taken(verifier: TrailVerifier, record: Record) -> Iterator[Finding]:
 
 
 class _Report:
-    """Prints findings as they come, and a summary; progress goes to stderr."""
+    """Prints findings as they are found, and a summary; progress is written to stderr."""
 
     def __init__(self, output: TextIO, *, as_json: bool) -> None:
         self.findings = 0
@@ -224,7 +225,7 @@ class _Report:
             )
 
     def show_progress(self, verifier: TrailVerifier) -> None:
-        """Print how far it has come, every few seconds."""
+        """Print the progress, every few seconds."""
         if monotonic() - self._shown_at > PROGRESS_EVERY_SECONDS:
             self._shown_at = monotonic()
             print(f"Links verified: {verifier.links}, chains: {verifier.chains}", file=sys.stderr)  # noqa: T201 - a command's output

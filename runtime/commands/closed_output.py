@@ -1,4 +1,4 @@
-"""Ends a command whose reader has gone, as `| head` does, as quietly as SIGPIPE would.
+"""Ends a command whose reader has closed its output, as `| head` does, as quietly as SIGPIPE would.
 
 The signal itself stays ignored: it would also end a command whose connection to the database breaks.
 """
@@ -12,7 +12,7 @@ EXIT_OUTPUT_CLOSED = 128 + 13
 
 
 def run_until_output_closes(command: Callable[[], int]) -> int:
-    """Run the command and return its exit code, or EXIT_OUTPUT_CLOSED once nobody reads what it prints."""
+    """Run the command and return its exit code, or EXIT_OUTPUT_CLOSED once the reader has closed its output."""
     try:
         exit_code = command()
         sys.stdout.flush()
@@ -26,7 +26,7 @@ def run_until_output_closes(command: Callable[[], int]) -> int:
 
 
 def is_closed_output(error: Exception) -> bool:
-    """Return whether the error says that nobody reads the output."""
+    """Return whether the error means that the output was closed."""
     if isinstance(error, ExceptionGroup):
         return all(is_closed_output(each) for each in error.exceptions)
     return isinstance(error, BrokenPipeError)

@@ -16,7 +16,7 @@ INSTRUMENTS_PER_WRITE_MAX = 1_000
 
 
 class InstrumentImportError(FillwireError):
-    """The file cannot be imported; nothing of it was stored."""
+    """The file cannot be imported; none of it was stored."""
 
 
 async def sync(process: Process) -> None:

@@ -1,4 +1,4 @@
-"""Who runs a command, for the audit trail: the user of the operating system, never what an option says."""
+"""The user of a command, for the audit trail: the user of the operating system, never the value of an option."""
 
 import os
 import socket
@@ -7,10 +7,10 @@ from domain.model.operator_actions import Actor
 
 
 def actor_of_command(alias: str | None = None) -> Actor:
-    """Return the actor: `os:alice@host`, and with sudo who called it: `os:root@host sudo:alice`.
+    """Return the actor: `os:alice@host`, and with sudo also its caller: `os:root@host sudo:alice`.
 
     `alias` is the name that the user gave. The user is that of the process; only SUDO_USER comes from its environment,
-    where whoever may run the process can write what they like.
+    which the caller can set to anything.
     """
     sudo_user = os.environ.get("SUDO_USER")
     called_by = f" sudo:{sudo_user}" if sudo_user else ""

@@ -7,7 +7,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-Actions = argparse._SubParsersAction  # noqa: SLF001 - argparse gives the class no public name
+Actions = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for the class
 
 DECIMAL_LIMITS = {
     "max-quantity": "the largest quantity of one order",
@@ -32,7 +32,7 @@ def add_operators_commands(commands: "Actions[argparse.ArgumentParser]") -> None
 
 def _add_trading(trading: argparse.ArgumentParser) -> None:
     actions = trading.add_subparsers(dest="action", required=True, metavar="ACTION")
-    halt = _action(actions, "halt", "stop new orders at once, in every process; orders can still be canceled")
+    halt = _action(actions, "halt", "stop new orders immediately, in every process; orders can still be canceled")
     resume = _action(actions, "resume", "end a halt: orders are accepted again, and what waited is sent")
     for parser in (halt, resume):
         _add_account_or_everybody(parser, "all accounts")
@@ -58,7 +58,7 @@ def _add_limits(limits: argparse.ArgumentParser) -> None:
     price.add_argument("isin")
     price.add_argument("price")
     _add_operator(price)
-    _action(actions, "recount", "count every account's open orders again; safe while orders come and go")
+    _action(actions, "recount", "count every account's open orders again; safe while orders are placed")
 
 
 def _add_audit(audit: argparse.ArgumentParser) -> None:
@@ -75,12 +75,12 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
     verify.add_argument("--file", type=Path, help="verify this export, without a database; - is stdin")
     verify.add_argument("--json", action="store_true", help="print findings and the summary as JSON lines")
     export = _action(actions, "export", "write the audit trail as JSON lines, for verification on another machine")
-    export.add_argument("--heads", action="store_true", help="only the heads of the chains, to be kept elsewhere")
+    export.add_argument("--heads", action="store_true", help="only the heads of the chains, to be stored elsewhere")
     export.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
-        help="the file to write, which its owner alone may read; without it: stdout",
+        help="the file to write, readable only by its owner; without it: stdout",
     )
     export.add_argument("--json", action="store_true", help="JSON lines, as without it")
     for parser in (verify, export):
@@ -108,11 +108,13 @@ def _add_tokens(tokens: argparse.ArgumentParser) -> None:
 def _add_orders(orders: argparse.ArgumentParser) -> None:
     actions = orders.add_subparsers(dest="action", required=True, metavar="ACTION")
     show = _action(actions, "show", "show an order with everything that is stored about it, and the venue's answer now")
-    reread = _action(actions, "reread", "look the order up at the venue now, and record what it shows")
+    reread = _action(actions, "reread", "look up the order at the venue now, and record the result")
     adopt = _action(actions, "adopt", "link the order to an order of the venue, after comparing both")
     book = _action(actions, "book", "book an execution that the venue does not list")
     bust = _action(actions, "bust", "take an execution back that did not happen")
-    end = _action(actions, "end", "end the order as the venue's statement says; the venue's later word outranks it")
+    end = _action(
+        actions, "end", "end the order according to the venue's statement; later reports of the venue outrank it"
+    )
     for parser in (show, reread, adopt, book, bust, end):
         parser.add_argument("order", metavar="ORDER", help="its id: ord_… as the API shows it, or the UUID of the log")
         parser.add_argument("--json", action="store_true", help="print JSON")

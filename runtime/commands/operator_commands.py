@@ -120,7 +120,7 @@ async def _revoke(resources: OperatorResources, asked: argparse.Namespace) -> It
 
 
 async def _doubts(resources: OperatorResources, account_id: str | None) -> Iterable[str]:
-    """Return a warning when no order of the account was ever stored: another one may be meant."""
+    """Return a warning when no order of the account was ever stored: the id may be mistyped."""
     with suppress(TransientError):
         if account_id is not None and not await resources.database.limit_book.is_known(account_id):
             return [f"No order of {account_id} has ever been accepted: is that the account's id?"]

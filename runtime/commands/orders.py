@@ -1,7 +1,7 @@
-"""`fillwire orders …`: look into an order, and resolve what machines cannot.
+"""`fillwire orders …`: show an order, and resolve one that cannot be resolved automatically.
 
-The command stores a request; a worker asks the venue and applies it. So it needs the database and a running worker, and
-neither the API, nor Redis, nor the venue's key.
+The command stores a request; a worker looks up the order at the venue and applies it. So it needs only the database and
+a running worker, not the API, Redis or the venue's key.
 """
 
 import argparse
@@ -41,7 +41,7 @@ REQUIRES = ("database_url",)
 def run(parsed: argparse.Namespace) -> int:
     """Run the command and return its exit code."""
     output, refusals = sys.stdout, list[str]()
-    # What is printed is for people and other programs: the log goes to stderr.
+    # The output is for people and other programs: the log is written to stderr.
     with redirect_stdout(sys.stderr):
         code = run_process("orders", _command(parsed, output, refusals), requires=REQUIRES)
     for sentence in refusals:
@@ -86,7 +86,7 @@ async def _show(
 
 
 async def _ask(desk: ResolutionDesk, order_id: UUID) -> tuple[ShownAnswer | None, str | None]:
-    """Return the venue's answer, or why there is none: what is stored is worth showing without it."""
+    """Return the venue's answer, or the reason why there is none: the stored order is shown in any case."""
     try:
         asked = await desk.ask_venue(order_id, actor=actor_of_command())
     except UnavailableError:

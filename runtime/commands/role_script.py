@@ -11,7 +11,7 @@ EXIT_BAD_SETTINGS = 2
 
 
 def show() -> int:
-    """Print the script, for the database that MIGRATE_DATABASE_URL or DATABASE_URL names. Connects to nothing.
+    """Print the script, for the database that MIGRATE_DATABASE_URL or DATABASE_URL names. Makes no connection.
 
     The exit code is 2 when the environment cannot be used, with the reason.
     """

@@ -29,7 +29,7 @@ Check = Callable[[], Awaitable[object]]
 
 
 class NotReadyError(Exception):
-    """Why a part does not work: `reason` in fixed words for any client, the message for the log."""
+    """The reason why a part does not work: `reason` in fixed words for any client, the message for the log."""
 
     def __init__(self, reason: str, sentence: str) -> None:
         self.reason = reason
@@ -39,7 +39,7 @@ class NotReadyError(Exception):
 def health_routes(process: Process, *, checks: Mapping[str, Check]) -> Sequence[Route]:
     """Return the routes. A check that raises or takes longer than CHECK_TIMEOUT_SECONDS makes /readyz answer 503.
 
-    Its answer holds no address and no name. The whole reason is logged once when it changes.
+    Its answer contains no address and no name. The full reason is logged once when it changes.
     """
     readiness = Readiness(checks, process.telemetry)
     registry = process.telemetry.metrics.registry
@@ -136,6 +136,6 @@ async def _reason(check: Check) -> NotReadyError | None:
         return reason
     except TimeoutError:
         return NotReadyError("busy", f"no answer within {CHECK_TIMEOUT_SECONDS} s")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why the process is not ready
+    except Exception as error:  # noqa: BLE001 - any error is the reason why the process is not ready
         return NotReadyError("unreachable", repr(error))
     return None

@@ -56,9 +56,9 @@ class LogThrottle(logging.Filter):
     Every `summary_seconds` a count is written; a kind ends when it has not repeated for QUIET_SUMMARIES times that.
 
     A warning's kind is its event and its cause; an error's kind is all of its fields, since each may need a person.
-    INFO passes, and so does what an operator did (it has `by`): those lines are the audit trail. A library's kind is
-    the line of code that logs; for its errors, the text too. Of `client_libraries`, which warn of what clients send,
-    only warnings are throttled.
+    INFO passes, and so do actions of operators (with `by`): those lines are the audit trail. A library's kind is the
+    line of code that logs; for its errors, the text too. Of `client_libraries`, which warn about input of clients, only
+    warnings are throttled.
 
     An error whose id was returned to a client is always written: the first has its traceback, the others of its kind do
     not.
@@ -96,7 +96,7 @@ class LogThrottle(logging.Filter):
         return self._writes_each
 
     async def run(self) -> None:
-        """Write summaries when they are due, until cancelled; then those that are left."""
+        """Write summaries when they are due, until cancelled; then the remaining ones."""
         try:
             while True:
                 await asyncio.sleep(self._summary_seconds / CHECKS_PER_SUMMARY)
@@ -161,7 +161,7 @@ class LogThrottle(logging.Filter):
 
 @asynccontextmanager
 async def throttling(throttle: LogThrottle) -> AsyncIterator[None]:
-    """Write summaries inside the block, and those that are left at its end."""
+    """Write summaries inside the block, and the remaining ones at its end."""
     task = asyncio.create_task(throttle.run())
     try:
         yield

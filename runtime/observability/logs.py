@@ -1,7 +1,7 @@
-"""Log lines: events with fields, plain on a terminal and JSON otherwise. No secret ever reaches them.
+"""Log lines: events with fields, plain on a terminal and JSON otherwise. They contain no secrets.
 
-Libraries that log through the standard library come out in the same form. What repeats while something is down
-is throttled (`runtime.observability.log_throttling`).
+Lines of libraries that log through the standard library have the same form. Repeated lines during an outage are
+throttled (`runtime.observability.log_throttling`).
 """
 
 import logging
@@ -96,7 +96,7 @@ def _renderer(process: str, *, plain: bool) -> list[Processor]:
 
 
 def log_uncaught_errors() -> None:
-    """Log errors that nobody catches, with secrets masked: Python writes them to standard error as they are."""
+    """Log uncaught errors, with secrets masked: Python writes them to standard error unmasked."""
     log = get_logger()
 
     def crashed(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
@@ -119,7 +119,7 @@ def get_logger() -> FilteringBoundLogger:
 
 
 class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
-    """A formatter that masks every secret in the result, wherever it came from."""
+    """A formatter that masks every secret in the result, from any source."""
 
     def __init__(
         self, *, secrets: Sequence[str], foreign_pre_chain: list[Processor], processors: list[Processor]
@@ -132,7 +132,7 @@ class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
 
 
 class _LogHandler(logging.StreamHandler[TextIO]):
-    """A handler whose own failures show nothing of the line: the library's prints all its arguments, unmasked."""
+    """A handler whose own failures do not print the line: the library's prints all its arguments, unmasked."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         """Write in the line's place that it is lost."""
@@ -149,7 +149,7 @@ class _LogHandler(logging.StreamHandler[TextIO]):
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """Drop the traceback of a library's line: it is about a server that is away."""
+    """Drop the traceback of a library's line: it is about an unreachable server."""
     if not record.name.startswith(_QUIET_LIBRARIES) or record.name.startswith(_KEEPS_TRACEBACKS):
         return True
     if record.exc_info and record.exc_info[1] is not None:

@@ -1,7 +1,7 @@
-"""Masks secrets in a text, in whatever way the text writes them. Pure.
+"""Masks secrets in a text, in every notation. Pure.
 
 A password reaches a log line raw, percent-encoded or decoded, in the repr() of an exception, inside JSON, as bytes, and
-in several of these at once. So every character of a secret is looked for in each of its forms.
+in several of these at the same time. So every character of a secret is searched in each of its forms.
 """
 
 import re
@@ -21,7 +21,7 @@ _LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f", "\v": "v", "\
 
 
 class SecretMask:
-    """Replaces secrets by a mask. Longer ones go first: a secret may be a part of another."""
+    """Replaces secrets by a mask. Longer ones are replaced first: a secret may be a part of another."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._masks = [_Secret(secret) for secret in sorted(set(secrets), key=len, reverse=True) if secret]
@@ -49,7 +49,7 @@ class _Secret:
 def _forms_of_text(text: str) -> Iterator[str]:
     for part in re.findall(r"\\+|[^\\]", text, re.DOTALL):
         if part[0] == "\\":
-            # Escaping a run of them makes a longer run, whatever the number of levels.
+            # Escaping a run of them produces a longer run, for any number of levels.
             one = rf"{_percent_encoded(part[0])}|\\|{_ESCAPE}(?:x5c|u005c)"
             yield f"(?:{one}){{1,{(ESCAPES_MAX + 1) * len(part)}}}"
         elif _UNRESERVED.fullmatch(part):

@@ -129,7 +129,7 @@ SeriesKey = tuple[str, ...]
 
 
 class Metrics:
-    """The series of one process in a registry of its own, with its tasks, open files and memory."""
+    """The series of one process in a separate registry, with its tasks, open files and memory."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -167,7 +167,7 @@ class Metrics:
 async def render(registry: CollectorRegistry) -> bytes:
     """Return the series as Prometheus text.
 
-    It takes some milliseconds: between two series other work of the process goes on.
+    It takes some milliseconds: it yields to other tasks between two series.
     """
     parts: list[bytes] = []
     for family in registry.collect():
@@ -177,7 +177,7 @@ async def render(registry: CollectorRegistry) -> bytes:
 
 
 class _OneFamily(CollectorRegistry):
-    """A registry as the renderer wants one, of one series with all of its labels."""
+    """A registry for the renderer, of one series with all of its labels."""
 
     def __init__(self, family: Family) -> None:
         super().__init__()

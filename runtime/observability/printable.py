@@ -1,6 +1,6 @@
-"""Text of others on a line of a plain log: nobody may begin a line of the log, or command the terminal.
+"""Text from outside on a line of a plain log: it must neither begin a line of the log nor control the terminal.
 
-Clients and the venue choose texts that libraries log. JSON escapes them by itself.
+Clients and the venue choose texts that libraries log. JSON escapes them itself.
 """
 
 from io import StringIO
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
 
 def make_fields_printable(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Escape the event, its fields and their names; a value that is no text is shown by its repr() then."""
+    """Escape the event, its fields and their names; a value that is not text is converted by repr()."""
     return {
         printable(name): value if name in _LEFT_TO_RENDERER else _printable_value(value)
         for name, value in event.items()

@@ -1,4 +1,4 @@
-"""What many ask for at once, and again and again, at the cost of finding it once in a while."""
+"""A result that many callers request repeatedly, computed once in an interval."""
 
 import asyncio
 import time
@@ -9,7 +9,8 @@ Result = TypeVar("Result")
 
 
 class SharedResult(Generic[Result]):
-    """The result of `find`, at most `held_seconds` old. Concurrent callers share one run; whoever goes away ends none.
+    """The result of `find`, at most `held_seconds` old. Concurrent callers share one run, which a caller's cancellation
+    does not end.
 
     `clock` returns seconds and is monotonic.
     """

@@ -88,7 +88,7 @@ async def run(process: Process) -> None:
         withdrawal = TokenWithdrawal(accepted=accepted, cache=tokens, sockets=sockets)
         token_keys.held.on_change(withdrawal.keys_changed)
         with suppress(UnavailableError):
-            # Without it the first clients would be told to try again. While the database is away they are.
+            # Without it the first clients would be asked to retry. While the database is unreachable they are.
             await withdrawal.read_all_revocations()
         routes = _graphql_routes(services, tokens=tokens, sockets=sockets)
         application = graphql_first(_without_redirects([*health, *routes]), routes, root_path=settings.root_path)
@@ -176,7 +176,7 @@ def websocket_limits(settings: Settings) -> WebSocketLimits:
 
 
 def _without_redirects(routes: Sequence[BaseRoute]) -> Starlette:
-    """Return an application that does not redirect to an address of its own making, which no proxy would know."""
+    """Return an application that does not redirect to an address that it built itself, which no proxy would know."""
     application = Starlette(routes=routes)
     application.router.redirect_slashes = False
     return application

@@ -1,7 +1,7 @@
 """Named places at which a process can be made to crash, for fault runs: CRASH_AT=name:probability,name:probability.
 
-The places are calls of ports, so no service knows of them: the ports are wrapped only when CRASH_AT is set.
-A crash is `os._exit`: no handler runs, nothing is flushed, as with kill -9.
+The places are calls of ports, so no service is changed: the ports are wrapped only when CRASH_AT is set. A crash is
+`os._exit`: no handler runs, nothing is flushed, as with kill -9.
 """
 
 import asyncio

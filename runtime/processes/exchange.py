@@ -15,7 +15,7 @@ REQUIRES = ()
 async def run(process: Process) -> None:
     """Serve the venue's protocol and the simulator's controls on EXCHANGE_PORT until stopped.
 
-    Raises SettingsError when the journal file cannot be read or the port is taken.
+    Raises SettingsError when the journal file cannot be read or the port is in use.
     """
     settings = process.settings
     config = SimulatorConfig(

@@ -63,7 +63,7 @@ class SteadyClock:
 def new_id() -> UUID:
     """Return a new uuid version 7: ids sort by their time of creation (RFC 9562).
 
-    It has the driver's own type, made in C: creating and writing one takes a third of the time.
+    It has the driver's own type, implemented in C: creating and writing one takes a third of the time.
     """
     return pgproto.UUID(uuid_utils.uuid7().bytes)
 
@@ -130,7 +130,7 @@ async def until_stopped(
     probes: Callable[[], Awaitable[None]] | None = None,
     collecting: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Run the tasks until the process is asked to stop; then cancel them and wait until they end.
+    """Run the tasks until a request to stop; then cancel them and wait until they end.
 
     `probes` is cancelled behind them: /readyz says that the process stops for as long as it does. A task that fails
     ends the process: its supervisor starts a new one. Garbage is collected by `collecting`, or by `collect_garbage`.
@@ -153,7 +153,7 @@ async def until_stopped(
 
 
 class _StoppedError(Exception):
-    """The process was asked to stop."""
+    """The process was requested to stop."""
 
 
 async def collect_garbage() -> None:
@@ -201,7 +201,7 @@ async def _run(name: str, main: ProcessMain, settings: Settings, throttle: LogTh
 def _log_failure(process: Process, error: Exception) -> int:
     """Log in a sentence why the process ends and return its exit code; 0 when only a traceback could explain it."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]  # Of a task group, which adds nothing.
+        error = error.exceptions[0]  # From a task group, whose message adds no information.
     if isinstance(error, SettingsError):
         process.telemetry.error("cannot_start", process=process.name, error=str(error))
         return EXIT_BAD_SETTINGS

@@ -1,4 +1,6 @@
-"""A worker: submits and cancels orders, sweeps those whose wake-up was lost, compares open orders with the venue."""
+"""A worker: submits and cancels orders, sweeps those whose wake-up was lost, and compares open orders with the
+venue.
+"""
 
 import time
 from contextlib import AsyncExitStack

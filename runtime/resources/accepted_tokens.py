@@ -1,4 +1,4 @@
-"""The rules for tokens of this installation: how long they may live, and which are revoked. For the API alone."""
+"""The rules for tokens of this installation: their longest lifetime, and which are revoked. Only for the API."""
 
 from datetime import timedelta
 

@@ -84,7 +84,7 @@ class DatabaseResources:
     async def require_prefix(self) -> None:
         """Raise SettingsError when INSTALLATION_PREFIX is not the stored prefix; while PostgreSQL is down, do nothing.
 
-        Then the first order, or the first question about one, finds it out.
+        Then the first order, or the first read of one, detects it.
         """
         try:
             with suppress(UnavailableError):
@@ -99,14 +99,14 @@ async def open_database(process: Process, *, requests_only: bool = False) -> Asy
     `requests_only` orders are stored and canceled, and nothing that the venue reports is written.
 
     Raises SettingsError when the host of DATABASE_URL is unknown or the login is refused, DatabaseNotReadyError when
-    the tables are missing or too old, or when what is done with it needs another role.
+    the tables are missing or too old, or when the process needs another role.
     """
     settings, role = process.settings, ROLE_OF_PROCESS.get(process.name)
     async with (
         _telling_wrong_role(role or Role.OPERATOR),
         open_pool(
             settings.database_address,
-            application_name=f"fillwire {process.name} {os.getpid()}",  # Tells processes of one kind apart.
+            application_name=f"fillwire {process.name} {os.getpid()}",  # Distinguishes processes of one kind.
             pool_max_connections=settings.database_pool_connections_max,
             connect_timeout_seconds=settings.database_connect_timeout_seconds,
             call_timeout_seconds=settings.database_call_timeout_seconds,
@@ -160,9 +160,9 @@ async def _telling_wrong_role(role: Role) -> AsyncIterator[None]:
     try:
         yield
     except Exception as error:
-        if (told := wrong_role(error, role)) is None:
+        if (reported := wrong_role(error, role)) is None:
             raise
-        raise told from error
+        raise reported from error
 
 
 async def _require_usable(database: Database, role: Role | None) -> None:

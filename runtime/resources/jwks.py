@@ -1,7 +1,7 @@
 """The public keys of the tokens' issuer: read at the start, periodically, and when a token names an unknown key.
 
-Whatever is read, the last usable keys stay in force: an issuer that is down or sends nonsense must not lock out all
-clients. Keys that were never read are waited for: the process is not ready, and clients are told to try again.
+The last usable keys always stay in use: an issuer that is down or sends invalid data must not lock out all clients.
+Until keys were read once the process is not ready, and clients are asked to retry.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ NO_KEYS = "no keys"
 class IssuerKeys:
     """A TokenVerifier with the keys that were read last.
 
-    A token with an unknown key brings the next read forward, once in `refresh_seconds` at most: who sends such tokens
-    cannot make this process ask the issuer more often than that. `steady_seconds` is monotonic.
+    A token with an unknown key brings the next read forward, once in `refresh_seconds` at most: such tokens cannot
+    cause more requests to the issuer. `steady_seconds` is monotonic.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class IssuerKeys:
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Read the keys once. When that fails, whatever the reason, those in force stay."""
+        """Read the keys once. After any failure those in use stay."""
         try:
             async with asyncio.timeout(self._read_timeout_seconds):
                 keys = parse_key_set(await self._source())
@@ -125,7 +125,7 @@ class IssuerKeys:
                 "token_keys_not_refreshed", error=failure, read_at=self._read_at, next="the known keys stay in force"
             )
         else:
-            self._telemetry.error("token_keys_missing", error=failure, next="read again; clients are told to try again")
+            self._telemetry.error("token_keys_missing", error=failure, next="read again; clients are asked to retry")
         self._report()
 
     def _report(self) -> None:

@@ -1,6 +1,6 @@
-"""The file in which the issuer's keys are kept, so that an API starts while the issuer is away.
+"""The file that stores the issuer's keys, so that an API starts while the issuer is unreachable.
 
-It holds public keys; whoever can change it decides whose tokens are valid. Several API processes may share it.
+It contains public keys; write access to it decides whose tokens are valid. Several API processes may share it.
 """
 
 import os
@@ -38,7 +38,7 @@ class KeyCache:
         return keys, datetime.fromtimestamp(status.st_mtime, UTC)
 
     def write(self, keys: KeySet) -> None:
-        """Write the file, whole or not at all; only its owner can read it. Raise OSError."""
+        """Write the file, completely or not at all; only its owner can read it. Raise OSError."""
         content = {"issuer": self.issuer, "keys": [key.as_entry() for key in keys.keys.values()]}
         new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(SUFFIX_BYTES)}")
         try:

@@ -1,7 +1,7 @@
 """Where the JWKS of the tokens' issuer is read: a file, an address, or the address that OpenID Connect Discovery names.
 
-What is read is bounded in size, and in time by the caller. Redirects are not followed: only the operator and the
-issuer's own configuration choose hosts. Content types are not looked at; the content decides.
+The read is bounded in size, and in time by the caller. Redirects are not followed: only the operator and the issuer's
+own configuration choose hosts. Content types are ignored; the content decides.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def url_source(session: aiohttp.ClientSession, url: str) -> KeySource:
 def discovered_source(session: aiohttp.ClientSession, issuer: str) -> KeySource:
     """Return the source that reads the address in the issuer's configuration each time (OpenID Connect Discovery 1.0).
 
-    The configuration's `issuer` must be the given one to the letter (section 4.3).
+    The configuration's `issuer` must equal the given one exactly (section 4.3).
     """
 
     async def read() -> bytes:
@@ -74,7 +74,7 @@ def keys_address(text: bytes, *, issuer: str) -> str:
 
 
 def read_file(path: Path) -> bytes:
-    """Return the content, of which no more is read than is needed to see that it is too large. Raise OSError."""
+    """Return the content, of which only enough is read to detect that it is too large. Raise OSError."""
     with path.open("rb") as file:
         return file.read(KEY_SET_MAX_BYTES + 1)
 

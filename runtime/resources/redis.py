@@ -1,4 +1,6 @@
-"""Redis: the job queue, wake-ups of workers, and the publisher of changes. Signals only: the truth is in PostgreSQL."""
+"""Redis: the job queue, wake-ups of workers, and the publisher of changes. Signals only: PostgreSQL is the source
+of truth.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +41,7 @@ class RedisResources:
     publisher: RedisPublisher
 
     async def check(self) -> None:
-        """Raise NotReadyError when Redis does not answer or takes nothing, and when the queue does not work."""
+        """Raise NotReadyError when Redis does not answer or refuses writes, and when the queue does not work."""
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 await self.queue.check()

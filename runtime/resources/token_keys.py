@@ -1,4 +1,4 @@
-"""What verifies tokens: a secret that is shared with the issuer, or the issuer's public keys, kept up to date."""
+"""The verifier of tokens: a secret that is shared with the issuer, or the issuer's public keys, kept up to date."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +20,7 @@ from runtime.settings import Settings, SettingsError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenKeys:
-    """What verifies tokens. `held` calls its listeners when the issuer's keys change; with a secret it stays empty.
+    """The verifier of tokens. `held` calls its listeners when the issuer's keys change; with a secret it stays empty.
 
     `checks` are for /readyz.
     """
@@ -34,8 +34,8 @@ class TokenKeys:
 async def open_token_keys(process: Process) -> AsyncIterator[TokenKeys]:
     """Open the configured keys and keep them up to date until the block ends.
 
-    It opens also while the issuer is away. Raise SettingsError when the settings name no key, or several kinds, or a
-    file that cannot be read.
+    It opens also while the issuer is unreachable. Raise SettingsError when the settings name no key, or several kinds,
+    or a file that cannot be read.
     """
     settings = process.settings
     if problems := settings.token_problems():

@@ -77,8 +77,9 @@ def _budget_key(settings: Settings) -> str:
 
 
 def _rate_limit_policy(settings: Settings) -> RateLimitPolicy:
-    """Return the shares, and how long each class waits: under an order's lease for a quarter of a request's time, so
-    that the lease still covers two look-ups and a submission."""
+    """Return the shares, and the longest wait of each class: under an order's lease for a quarter of a request's
+    time, so that the lease still covers two look-ups and a submission.
+    """
     brief = timedelta(seconds=settings.placement_timeout_seconds / WAITS_OF_A_REQUEST)
     return RateLimitPolicy(
         window_seconds=settings.exchange_rate_window_seconds,

@@ -1,7 +1,7 @@
 """Limits how many websockets are opened in a second, round-robin over the peers' addresses.
 
 Opening a websocket is the most expensive thing that a client without a token can request: close to a millisecond. A
-client that opens ten thousand would use the whole process. At a limited rate connected clients notice nothing, and a
+client that opens ten thousand would use the whole process. At a limited rate connected clients are not delayed, and a
 new client waits for one websocket of each other peer, not for all of one peer's.
 """
 
@@ -15,7 +15,7 @@ opened later, passed to the event loop's exception handler."""
 
 
 class Handshakes:
-    """The websockets that wait to be opened, by the address of their peer."""
+    """The websockets that wait to be opened, by the address of their client."""
 
     def __init__(self, *, per_second: int) -> None:
         self._pause_seconds = 1 / per_second
@@ -24,7 +24,7 @@ class Handshakes:
         self._timer: asyncio.TimerHandle | None = None
 
     def schedule(self, peer: str, opening: Opening) -> None:
-        """Open it at once when none waits and the last one was opened long enough ago, or else later."""
+        """Open it immediately when none waits and the last one was opened long enough ago, or else later."""
         self._waiting.setdefault(peer, deque()).append(opening)
         if self._timer is None:
             self._open_due()
@@ -45,7 +45,7 @@ class Handshakes:
     def _take_next(self) -> Opening:
         peer, openings = next(iter(self._waiting.items()))
         opening = openings.popleft()
-        # To the end, behind the other peers.
+        # To the end, after the other addresses.
         del self._waiting[peer]
         if openings:
             self._waiting[peer] = openings

@@ -19,7 +19,7 @@ class HttpConnection(Protocol):
 class HttpLimits:
     """The limits of one server: connections, upgrades to websockets, size of a request's head, and time-outs.
 
-    Without `connections_per_second` every connection is accepted at once. `request_seconds` is for sending a whole
+    Without `connections_per_second` every connection is accepted immediately. `request_seconds` is for sending a whole
     request, `stalled_seconds` for reading the response, `keep_alive_seconds` for the time between two requests; 0 ends
     a connection with its first response.
     """

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP with bounds: on the number of connections, on the size of a request, on every wait for a peer.
+"""uvicorn's HTTP with bounds: on the number of connections, on the size of a request, on every wait for a client.
 
 uvicorn waits without a time-out for the rest of a request and for a peer to read its response; its own limit of
-connections counts websockets too, and refuses requests while idle connections stay. It answers requests that proxies
-delimit differently, and loses the body of a request that asks for a protocol it does not have.
+connections counts websockets too, and refuses requests while idle connections remain. It answers requests that proxies
+delimit differently, and drops the body of a request for an unsupported protocol.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_head_read:
-            # A trailer must not be taken for a header (RFC 9110, section 6.5.1): no proxy has looked at it.
+            # A trailer must not be treated as a header (RFC 9110, section 6.5.1): no proxy has checked it.
             return
         super().on_header(name, value)
         self._size.head_bytes += len(name) + len(value)
@@ -97,7 +97,7 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED_MAX:
             self._refuse(MALFORMED)
         if self.parser.should_upgrade() and not self._should_upgrade():
-            # To another protocol than the websocket's: Java's client asks for h2c with every request.
+            # To another protocol than the websocket's: Java's client requests h2c with every request.
             return
         super().on_headers_complete()
         self._is_head_read = True
@@ -115,7 +115,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._is_arriving = self._is_head_read = False
         self._size.restart()
-        # A request that was refused before it had arrived whole leaves the connection waiting.
+        # A request that was refused before it had arrived completely leaves the connection waiting.
         if not is_upgrade and not self.cycle.response_complete:
             self._stop_awaiting()
             self._all.serve(self)
@@ -125,7 +125,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._has_left:
             return
         super().on_response_complete()
-        # A pipelined request may have arrived already, whole or in part.
+        # A pipelined request may have arrived already, completely or in part.
         if self.cycle.response_complete or self.cycle.more_body:
             self._all.wait(self)
             if self._is_arriving:
@@ -162,10 +162,10 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             super().handle_websocket_upgrade()
         except Exception:
-            # Called by a timer, nothing else would end it, and no time-out holds for it any more.
+            # When a timer calls it, nothing else would end it, and no time-out applies to it any more.
             reset_connection(self.transport)
             raise
-        # They hold each other: without this what is left of every socket would wait for the garbage collector.
+        # They reference each other: without this the remains of every socket would wait for the garbage collector.
         self.parser = None  # type: ignore[assignment]  # as uvicorn does at the end of a connection
         return True
 
@@ -191,7 +191,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._answer_refusal(FRAMING_TOO_LARGE if self._is_head_read else HEAD_TOO_LARGE)
 
     def _read_without_upgrade(self, rest: bytes) -> None:
-        """Parse the head again without Upgrade, and the rest with it: httptools took the body for another protocol."""
+        """Parse the head again without Upgrade, and the rest with it: httptools treated the body as another
+        protocol.
+        """
         version = self.parser.get_http_version().encode()
         lines = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)]
         lines += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
@@ -205,13 +207,13 @@ class HttpProtocol(HttpToolsProtocol):
         raise httptools.HttpParserError
 
     def _answer_refusal(self, refusal: bytes) -> None:
-        """Send the refusal, read no more requests, and end the connection when its client stops sending."""
+        """Send the refusal, stop reading requests, and end the connection when its client stops sending."""
         self._refusal = refusal
         self._all.count_malformed()
         own = self.cycle if self._is_arriving and self._is_head_read else None
         is_behind_another = own is None and bool(self.cycle) and not self.cycle.response_complete
         if self.pipeline or is_behind_another or (own is not None and own.response_started):
-            # The refusal would be taken for the response to an earlier request, or for a part of one.
+            # The refusal would be matched with an earlier request, or become a part of its response.
             reset_connection(self.transport)
             return
         if own is not None:

@@ -16,7 +16,7 @@ def listen(*, host: str, port: int, setting: str, host_setting: str, backlog: in
     """Return a listening socket. Raise SettingsError, naming the settings of port and host, when it cannot be used."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        # Whether :: includes IPv4 differs between systems. Any address means any, wherever that is possible.
+        # Whether :: includes IPv4 differs between systems. Here it does, wherever that is possible.
         is_any = address[0] == ANY_IPV6 and socket.has_dualstack_ipv6()
         listening = socket.create_server(address[:2], family=family, backlog=backlog, dualstack_ipv6=is_any)
     except OSError as error:

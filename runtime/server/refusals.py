@@ -1,7 +1,7 @@
-"""Answers to requests that the application never sees, and what makes a head malformed although it can be parsed.
+"""Answers to requests that the application never sees, and the rules by which a parseable head is malformed.
 
-A request that two programs delimit differently is a request that one of them does not see (RFC 9112, section 11.2). So
-what the RFC lets a server repair is refused here.
+A request that two programs delimit differently can hide another one (RFC 9112, section 11.2). So everything that the
+RFC allows a server to repair is refused here.
 """
 
 import re
@@ -15,7 +15,7 @@ HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?
 
 
 def refusal(status: HTTPStatus, sentence: str, **headers: str) -> bytes:
-    """Return a whole response that ends its connection."""
+    """Return a complete response that ends its connection."""
     body = f"{sentence}\n"
     fields = {
         "content-type": "text/plain; charset=utf-8",
@@ -49,16 +49,16 @@ ONLY_CHUNKED = refusal(
 def fault_in_head(method: bytes, version: str, framing: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     """Return the refusal of a head with these of its headers that are in FRAMING_NAMES; None when it may be served.
 
-    What the parser refuses itself is not looked for: Content-Length beside Transfer-Encoding, several of either, folded
+    Faults that the parser refuses are not checked: Content-Length with Transfer-Encoding, several of either, folded
     lines, bare line feeds, blanks before a colon, control characters.
     """
     if version not in VERSIONS:
         return MALFORMED
     if method == b"CONNECT":
-        # The parser takes what follows for another protocol; a proxy takes it for requests.
+        # The parser treats the following bytes as another protocol; a proxy treats them as requests.
         return NO_TUNNEL
     hosts = [value for name, value in framing if name == b"host"]
-    # RFC 9112, section 3.2; HTTP/1.0 knows no Host.
+    # RFC 9112, section 3.2; HTTP/1.0 does not require Host.
     if len(hosts) != 1 and (hosts or version == "1.1"):
         return ONE_HOST
     if hosts and HOST.fullmatch(hosts[0]) is None:

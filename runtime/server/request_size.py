@@ -1,11 +1,11 @@
-"""Counts the bytes of a request while it arrives: httptools tells of headers at their end, and of chunks never."""
+"""Counts the bytes of a request while it arrives: httptools reports headers at their end, and chunks never."""
 
 
 class RequestSize:
-    """The size of the request that arrives: of its head, of its content, and of all that is not its content.
+    """The size of the arriving request: of its head, of its content, and of everything else.
 
-    Bytes that are not content are counted by slice, since the parser does not tell where in a slice a request begins:
-    a slice in which one begins or ends counts as nothing.
+    Bytes that are not content are counted by slice, since the parser does not report where in a slice a request begins:
+    a slice in which one begins or ends is not counted.
     """
 
     __slots__ = ("_content_before", "_has_restarted", "content_bytes", "head_bytes", "other_bytes")
@@ -25,9 +25,9 @@ class RequestSize:
         self._content_before = self.content_bytes
 
     def end_slice(self, slice_bytes: int, *, other_max_bytes: int) -> bool:
-        """Count the bytes that were parsed; return False when more than `other_max_bytes` came beside the content.
+        """Count the bytes that were parsed; return False when more than `other_max_bytes` are not content.
 
-        As many bytes as content are no burden: chunks of some bytes each need them.
+        An equal number of bytes as content is allowed: small chunks need them.
         """
         if self._has_restarted:
             return True

@@ -18,10 +18,10 @@ class Server(uvicorn.Server):
 
 
 class PacedServer(Server):
-    """A server that accepts so many connections a second; the others wait in the kernel and cost nothing.
+    """A server that accepts a limited number of connections a second; the others wait in the kernel at no cost.
 
-    A connection that is refused costs as much as one that is served, and its client comes back at once: no limit of
-    connections or requests alone bounds what a flood costs.
+    A refused connection costs as much as a served one, and its client reconnects immediately: a limit of connections or
+    requests by itself does not bound the cost of a flood.
     """
 
     def __init__(self, config: uvicorn.Config, *, connections_per_second: int) -> None:
@@ -37,7 +37,7 @@ class PacedServer(Server):
         self._accepting = asyncio.create_task(self._accept(listening))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, and finish what is open."""
+        """Stop accepting, and finish open requests."""
         if self._accepting is not None:
             self._accepting.cancel()
             await asyncio.gather(self._accepting, return_exceptions=True)

@@ -23,15 +23,15 @@ several times."""
 
 
 async def nothing_to_drain() -> None:
-    """Do nothing: for an application without connections to drain."""
+    """Do nothing, for an application without connections to drain."""
 
 
 def nothing_to_say() -> None:
-    """Do nothing: for an application that does not tell that it listens."""
+    """Do nothing, for an application that does not report that it listens."""
 
 
 def nothing_to_count() -> None:
-    """Do nothing: for an application that does not count what is refused."""
+    """Do nothing, for an application that does not count refusals."""
 
 
 async def serve(
@@ -49,13 +49,13 @@ async def serve(
     refused: Callable[[], None] = nothing_to_count,
     malformed: Callable[[], None] = nothing_to_count,
 ) -> None:
-    """Serve until cancelled; then drain, accept no more, and finish what is open within the bound.
+    """Serve until cancelled; then drain, stop accepting, and finish open requests within the bound.
 
     `opened` is called once clients can connect.
 
-    While it drains it serves as before. Without `websocket_limits` there are no websockets. `refused` is called for
-    each connection beyond `http_limits`, `malformed` for each request that HTTP does not allow. Raises SettingsError
-    when it cannot listen there, naming `port_setting` and `host_setting`.
+    While it drains it still serves. Without `websocket_limits` there are no websockets. `refused` is called for each
+    connection beyond `http_limits`, `malformed` for each malformed request. Raises SettingsError when it cannot listen
+    there, naming `port_setting` and `host_setting`.
     """
     pace = http_limits.connections_per_second
     listening = listen(

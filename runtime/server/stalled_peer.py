@@ -1,4 +1,4 @@
-"""Connections whose peer does not read: when they are reset, and how."""
+"""Connections whose client does not read: when they are reset, and how."""
 
 import asyncio
 import fcntl
@@ -20,7 +20,7 @@ class StalledPeer:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, transport: asyncio.Transport) -> None:
-        """Start the timer: bytes wait for the peer."""
+        """Start the timer: bytes wait for the client."""
         self.stop()
         self._watch(transport, _waiting_bytes(transport))
 
@@ -42,7 +42,7 @@ class StalledPeer:
 
 
 def _waiting_bytes(transport: asyncio.Transport) -> int:
-    """Return how many bytes the peer has not acknowledged, here and in the kernel (tcp(7), SIOCOUTQ).
+    """Return the number of bytes that the peer has not acknowledged, here and in the kernel (tcp(7), SIOCOUTQ).
 
     The kernel requests more only when a third of its megabytes is free: measured here alone, a slow peer would seem to
     read nothing for a long time.
@@ -56,11 +56,11 @@ def _waiting_bytes(transport: asyncio.Transport) -> int:
 
 
 def reset_connection(transport: asyncio.Transport) -> None:
-    """Reset the connection and discard what was not sent.
+    """Reset the connection and discard unsent bytes.
 
-    An aborted transport alone leaves its bytes to the kernel, which offers them for as long as the peer advertises a
-    window of zero (RFC 9293, 3.8.6.1): permanently, to a peer that never reads. The transport must not have ended long
-    ago: asyncio's would hold a file descriptor that is another's by then; uvloop's raises ValueError.
+    Aborting the transport leaves its bytes to the kernel, which offers them for as long as the peer advertises a window
+    of zero (RFC 9293, 3.8.6.1): permanently, to a peer that never reads. The transport must not have ended long ago:
+    asyncio's would use a file descriptor that may have been reused; uvloop's raises ValueError.
     """
     connection = transport.get_extra_info("socket")
     if connection is not None:

@@ -1,8 +1,8 @@
-"""uvicorn's websocket with bounds on what a peer can cost: frames a second, fragments, time to read, time to close.
+"""uvicorn's websocket with bounds on the cost of a client: frames a second, fragments, time to read, time to close.
 
 uvicorn bounds the size of a message and nothing else. Each frame is parsed before the application receives it, and is
-queued without a limit; and a transport that is closed waits until everything is sent, for a peer that does not read
-without end. RFC 6455 leaves all this to the implementation (10.4).
+queued without a limit; and a closing transport waits until everything is sent, which never happens with a client that
+does not read. RFC 6455 leaves all this to the implementation (10.4).
 """
 
 from collections.abc import Sequence
@@ -66,8 +66,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE_BYTES):
-            # After a close frame the peer's bytes are read and dropped: unread ones would reset the connection, and the
-            # close frame would be lost.
+            # After a close frame the client's bytes are read and dropped: unread ones would reset the connection, and
+            # the close frame would be lost.
             if not self._has_failed and not self._is_flooding:
                 super().data_received(data[start : start + SLICE_BYTES])
                 if self.conn.handshake_exc is not None and not self.handshake_initiated:
@@ -118,7 +118,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        # The application has a deadline of its own; this one is for a peer to which only pongs are written.
+        # The application has its own deadline; this one is for a client to which only pongs are written.
         self._stalled.start(self.transport)
 
     def resume_writing(self) -> None:
@@ -151,7 +151,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._has_failed:
             raise ClientDisconnected
         if self._may_send_frames:
-            # One system call for all: one for each frame costs more than everything else about it.
+            # One system call for all: one for each frame costs more than the rest of the work.
             self.transport.write(b"".join([_frame(text) for text in texts]))
             return
         for text in texts:
@@ -163,7 +163,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return self.conn.state is State.OPEN and not self.close_sent and not self.disconnected
 
     def _refuse_handshake(self) -> None:
-        """Answer 400: httptools took the request for an upgrade; websockets cannot parse it and does not answer."""
+        """Answer 400: httptools treated the request as an upgrade; websockets cannot parse it and does not answer."""
         self._has_failed = True
         self.close_sent = True
         self.transport.write(NO_HANDSHAKE)
@@ -171,7 +171,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(CLOSE_SECONDS, self._reset)
 
     def _end_flood(self) -> None:
-        """Drop what was received, stop reading, and close later: a client that reconnects at once must gain nothing."""
+        """Drop the received frames, stop reading, and close later: a client that reconnects immediately must gain
+        nothing.
+        """
         self._is_flooding = True
         while not self.queue.empty():
             self.queue.get_nowait()
@@ -193,7 +195,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         if self.transport.can_write_eof():
-            # The peer may have gone while nothing was read.
+            # The client may have disconnected while reading was paused.
             with suppress(OSError):
                 self.transport.write_eof()
         if self.read_paused:

@@ -1,6 +1,6 @@
 """Validation of the addresses in the environment. Pure.
 
-Most of it cannot be left to the code that connects: a request is under way there, and its error names no setting.
+Most of it cannot be left to the code that connects: there a request is already running, and its error names no setting.
 """
 
 import re
@@ -18,7 +18,7 @@ VERSION = "/v2"
 
 # Labels as resolvers accept them; those of containers have underscores.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
-# What may stand in a path, and so in the first line of a request (RFC 3986, 3.3).
+# Characters allowed in a path, and so in the first line of a request (RFC 3986, 3.3).
 _PATH = re.compile(r"([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 
 
@@ -94,7 +94,9 @@ def origin(text: str) -> str:
 
 
 def masked_url(text: str) -> str:
-    """Return the text for people: of a URL user, password, query and fragment are masked, of any other text nothing."""
+    """Return the text for people: user, password, query and fragment of a URL are masked, any other text is
+    unchanged.
+    """
     scheme, is_url, _ = text.partition("://")
     if not is_url:
         return text

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from runtime.settings.group import Count, Seconds, SettingsGroup
 
-# Neither the parts . and .. nor an empty one, which browsers would take out.
+# Neither the segments . and .. nor an empty one, which browsers would remove.
 _ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", re.ASCII)
 
 
@@ -19,12 +19,12 @@ class HttpSettings(SettingsGroup):
     )
     http_connections_max: Count = Field(2_000, description="In one API process; beyond, idle ones are cut, or 503")
     http_request_timeout_seconds: Seconds = Field(10.0, description="How long a request may take to arrive whole")
-    http_keep_alive_seconds: Seconds = Field(75.0, description="How long a connection is kept between two requests")
+    http_keep_alive_seconds: Seconds = Field(75.0, description="How long a connection stays open between two requests")
     http_head_max_bytes: Count = Field(65_536, description="Address and headers of a request; more get 431")
     http_headers_max: Count = Field(100, description="Headers of a request; more get 431")
     request_body_max_bytes: Count = 65_536
     requests_per_second_max: Count = Field(300, description="Of an account, in one API process; more get 429")
-    requests_burst_max: Count = Field(1_000, description="Most that may come in one burst")
+    requests_burst_max: Count = Field(1_000, description="Highest number in one burst")
     requests_unauthenticated_per_second_max: Count = Field(
         50, description="Of all requests without a valid token; more are answered a second later"
     )
@@ -66,30 +66,32 @@ class WebSocketSettings(SettingsGroup):
     subscriptions_per_socket_max: Count = 100
     order_completion_wait_seconds: Seconds = Field(
         30.0,
-        description="How long orderStatus goes on after an end with less than the exchange counts as filled",
+        description="How long orderStatus continues after an end with less than the exchange counts as filled",
     )
     subscriber_send_timeout_seconds: Seconds = Field(10.0, description="Then a peer that does not read is disconnected")
     api_drain_seconds: Seconds = Field(3.0, description="Over how long a stopping API spreads the end of its sockets")
 
 
 class DocumentSettings(SettingsGroup):
-    """What a GraphQL document may ask for, which documents are cached, and which ones are run."""
+    """Limits of a GraphQL document, which documents are cached, and which ones are executed."""
 
     documents_new_per_second_max: Count = Field(
         5, description="Documents never seen before, of an account, in one API process; more get 429"
     )
-    documents_new_burst_max: Count = Field(50, description="Most that may come in one burst")
+    documents_new_burst_max: Count = Field(50, description="Highest number in one burst")
     document_max_characters: Count = 15_000
     document_max_tokens: Count = 1_000
     document_max_depth: Count = Field(12, description="Levels of fields in one another")
     document_max_nesting: Count = Field(50, description="Selections in one another, those of fragments included")
     document_max_aliases: Count = 30
     document_max_directives: Count = 50
-    document_max_repeats: Count = Field(50, description="Fields beside another of the same name")
+    document_max_repeats: Count = Field(50, description="Fields in a selection with another of the same name")
     document_max_orders: Count = Field(10, description="Times placeOrder in one document")
     document_max_errors: Count = Field(10, description="Mistakes after which a document is not read any further")
     document_cost_max_objects: Count = Field(5_000, description="Objects that one answer could hold, pages multiplied")
-    document_cache_max_documents: Count = Field(500, description="Parsed documents kept; as many refused ones too")
+    document_cache_max_documents: Count = Field(
+        500, description="Parsed documents cached; the same number of refused ones too"
+    )
     document_cache_max_characters: Count = 500_000
     compiled_operations: bool = Field(True, description="Whether operations are compiled, or all run by Strawberry")
     shared_results_max: Count = Field(1_000, description="Rendered changes that one process keeps for its subscribers")

@@ -29,12 +29,12 @@ class AuthSettings(SettingsGroup):
 
     token_secret: SecretStr | None = Field(None, description="HS256 secret of the tokens, 32 bytes or more")
     token_secret_previous: SecretStr | None = Field(
-        None, description="Secret that is accepted beside TOKEN_SECRET, while tokens of both are about"
+        None, description="Secret that is accepted in addition to TOKEN_SECRET, while there are tokens of both"
     )
     token_jwks_file: str | None = Field(None, description="File with the JWKS of the tokens' issuer")
     token_jwks_url: str | None = Field(None, description="Address of the JWKS of the tokens' issuer")
     token_jwks_cache_file: str | None = Field(
-        None, description="File that keeps the issuer's last usable keys, for a start while the issuer is away"
+        None, description="File that stores the issuer's last usable keys, for a start while the issuer is unreachable"
     )
     token_jwks_refresh_seconds: Seconds = Field(
         60, description="Pause between two reads of the issuer's keys; unknown keys cause one more at most"
@@ -101,14 +101,14 @@ class AuthSettings(SettingsGroup):
 
     @property
     def are_token_keys_discovered(self) -> bool:
-        """Whether the keys are those that the issuer's configuration names: nothing but TOKEN_ISSUER says where."""
+        """Whether the keys are found through the issuer's configuration: only TOKEN_ISSUER is set."""
         others = (self.token_secret, self.token_secret_previous, self.token_jwks_file, self.token_jwks_url)
         return self.token_issuer is not None and not any(others)
 
     def token_problems(self) -> Sequence[str]:
-        """Return a sentence for each reason why these settings do not say whose tokens are valid.
+        """Return a sentence for each reason why these settings do not define whose tokens are valid.
 
-        Only an API asks: a worker or an ingest verifies no token, and goes on without.
+        Only an API checks: a worker or an ingest verifies no token, and starts without.
         """
         secrets = [name for name in ("TOKEN_SECRET", "TOKEN_SECRET_PREVIOUS") if getattr(self, name.lower())]
         issuers = [name for name in ("TOKEN_JWKS_FILE", "TOKEN_JWKS_URL") if getattr(self, name.lower())]

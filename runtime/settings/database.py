@@ -32,7 +32,7 @@ class DatabaseSettings(SettingsGroup):
     database_ingest_password: SecretStr | None = Field(None, description=ROLE_PASSWORD)
     database_operator_password: SecretStr | None = Field(None, description=ROLE_PASSWORD)
     installation_prefix: str | None = Field(
-        None, description="Begins the ids of this installation's orders at the exchange; kept in the database"
+        None, description="Prefix of the ids of this installation's orders at the exchange; stored in the database"
     )
     database_pool_connections_max: int = Field(
         10, ge=CONNECTIONS_MIN, description="Half of them are for statements that SQLAlchemy puts together"

@@ -32,5 +32,5 @@ class SettingsGroup(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes it by name
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - it has one folder, with a name for each secret
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return where values come from."""
+        """Return the sources of values."""
         return init_settings, env_settings, SecretFilesSource(settings_cls)

@@ -1,7 +1,7 @@
 """Whether a secret that signs something could be guessed. Pure.
 
-A signature can be tried against guesses without asking anybody, at billions of guesses a second. What nobody can see in
-a text, whether it was drawn at random, is not claimed here: only what certainly was not is found.
+A signature can be tried against guesses offline, at billions of guesses a second. Whether a text was generated at
+random cannot be seen in it: only certainly weak texts are found.
 """
 
 import math
@@ -32,13 +32,13 @@ their case, once in thirty million."""
 
 
 def is_guessable(secret: str) -> bool:
-    """Return whether the secret holds a placeholder's word, repeats itself, or counts up or down."""
+    """Return whether the secret contains a placeholder's word, repeats itself, or counts up or down."""
     lowered = secret.lower()
     return any(word in lowered for word in PLACEHOLDERS) or estimated_bits(secret) < ENTROPY_MIN_BITS
 
 
 def estimated_bits(secret: str) -> float:
-    """Return an estimate of how many bits it takes to guess the text, if it was drawn character by character."""
+    """Return an estimate of the bits needed to guess the text, if it was generated character by character."""
     once = secret[: _period(secret)]
     steps = [ord(after) - ord(before) for before, after in pairwise(once)]
     return min(_bits(once), _bits(steps)) if steps else 0.0

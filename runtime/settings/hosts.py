@@ -1,4 +1,4 @@
-"""What the host of an address says about where it is: on this machine, in a private network, or anywhere. Pure.
+"""The place of an address's host by its text: on this machine, in a private network, or anywhere. Pure.
 
 No name is looked up: an answer could differ from the one that the driver gets a moment later, and a start must not wait
 for a resolver.
@@ -32,7 +32,7 @@ def is_private(host: str) -> bool:
     address = _ip_address(host)
     if address is not None:
         return not address.is_global
-    # Python's look-up takes other full stops for a dot (RFC 3490, section 3.1).
+    # Python's resolver treats other full stops as a dot (RFC 3490, section 3.1).
     return (host.isascii() and "." not in host.rstrip(".")) or any(
         _is_under(host, domain) for domain in (LOOPBACK_DOMAIN, *PRIVATE_DOMAINS)
     )
@@ -54,7 +54,7 @@ def is_plain_redis(url: str) -> bool:
 def is_plain_postgres(url: str, environment: Mapping[str, str]) -> bool:
     """Return whether PostgreSQL may be reached without TLS at an address that is not private.
 
-    asyncpg falls back to a plain connection unless `sslmode` forbids it. What the URL does not say it takes from
+    asyncpg falls back to a plain connection unless `sslmode` forbids it. Values missing in the URL are read from
     PGHOST, PGSSLMODE and a service file; that file is not read here, so its hosts count as public.
     """
     address = read_address(url, environment)
@@ -66,7 +66,7 @@ def is_plain_postgres(url: str, environment: Mapping[str, str]) -> bool:
 
 
 def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that the text is, or None for a name. Resolvers also take `127.1` and one decimal number."""
+    """Return the address in the text, or None for a name. Resolvers also accept `127.1` and one decimal number."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:

@@ -20,11 +20,11 @@ class IngestSettings(SettingsGroup):
     stream_reconnect_max_seconds: Seconds = 3.0
     stream_session_min_seconds: Seconds = Field(5.0, description="A shorter session makes the next pause longer")
     stream_silence_seconds: Seconds = Field(
-        30.0, description="Silence with open orders after which the exchange is asked"
+        30.0, description="Silence with open orders after which the exchange is queried"
     )
     ingest_lease_seconds: Seconds = Field(5.0, description="How long a leader that died keeps the others from leading")
     ingest_lease_renew_seconds: Seconds = 1.0
-    ingest_standby_ask_seconds: Seconds = Field(0.5, description="How often who stands by asks whether it may lead")
+    ingest_standby_ask_seconds: Seconds = Field(0.5, description="How often a standby process tries to lead")
     unknown_order_wait_seconds: Seconds = Field(30.0, description="How long a report waits for its order to be stored")
     unknown_order_reports_max: Count = 10_000
     unknown_order_retry_seconds: Seconds = 0.5
@@ -34,7 +34,7 @@ class IngestSettings(SettingsGroup):
     unresolved_reports_max: Count = 10_000
     catch_up_every_seconds: Seconds = 60.0
     catch_up_unheard_seconds: Seconds = Field(
-        5.0, description="How often the exchange is asked while there is no stream"
+        5.0, description="How often the exchange is queried while there is no stream"
     )
     catch_up_pause_seconds: Seconds = 1.0
     fills_missing_alert_seconds: Seconds = Field(

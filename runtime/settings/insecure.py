@@ -81,7 +81,7 @@ _ROLE_PASSWORDS = tuple(
         processes=MIGRATE,
         is_unsafe=_is_guessable(f"database_{role}_password"),
         wrong=_GUESSABLE,
-        danger="whoever guesses it and reaches PostgreSQL can do what that role can",
+        danger="anyone who guesses it and reaches PostgreSQL has that role's privileges",
         fix=_AT_RANDOM,
     )
     for role in Role
@@ -165,7 +165,7 @@ RISKS: Sequence[Risk] = (
         processes=API,
         is_unsafe=_is_guessable("token_secret"),
         wrong=_GUESSABLE,
-        danger="whoever guesses it signs tokens of every account",
+        danger="anyone who guesses it can sign tokens of every account",
         fix=_AT_RANDOM,
     ),
     Risk(
@@ -174,7 +174,7 @@ RISKS: Sequence[Risk] = (
         processes=API,
         is_unsafe=_is_guessable("token_secret_previous"),
         wrong=_GUESSABLE,
-        danger="whoever guesses it signs tokens of every account",
+        danger="anyone who guesses it can sign tokens of every account",
         fix="unset it, and withdraw the tokens that it signed",
     ),
     Risk(
@@ -183,7 +183,7 @@ RISKS: Sequence[Risk] = (
         processes=REDIS_CLIENTS,
         is_unsafe=lambda settings, _: any(map(is_guessable, settings.broadcast_keys)),
         wrong=_GUESSABLE,
-        danger="whoever guesses it and reaches Redis shows subscribers what never happened",
+        danger="anyone who guesses it and reaches Redis can send subscribers false changes",
         fix=_AT_RANDOM,
     ),
     Risk(
@@ -219,7 +219,7 @@ NAMES = tuple(dict.fromkeys(risk.name for risk in RISKS))
 
 
 def find_risks(settings: Settings, environment: Environment = os.environ) -> Iterator[Risk]:
-    """Yield every unsafe setting, allowed or not; nothing in development."""
+    """Yield every unsafe setting, allowed or not; none in development."""
     if settings.is_development:
         return
     for risk in RISKS:
@@ -228,7 +228,7 @@ def find_risks(settings: Settings, environment: Environment = os.environ) -> Ite
 
 
 def refuse_insecure(settings: Settings, *, process: str) -> Sequence[Risk]:
-    """Return the risks of the process that ALLOW_INSECURE allows. Raise SettingsError for the others, all at once."""
+    """Return the risks of the process that ALLOW_INSECURE allows. Raise SettingsError for the others, all together."""
     risks = [risk for risk in find_risks(settings) if risk.concerns(process)]
     refused = [risk for risk in risks if risk.name not in settings.allow_insecure]
     if refused:
@@ -237,5 +237,5 @@ def refuse_insecure(settings: Settings, *, process: str) -> Sequence[Risk]:
 
 
 def unknown_names(settings: Settings) -> Sequence[str]:
-    """Return the names in ALLOW_INSECURE that mean nothing here, as after a typing error."""
+    """Return the unknown names in ALLOW_INSECURE, as after a typing error."""
     return [name for name in settings.allow_insecure if name not in NAMES]

@@ -1,4 +1,4 @@
-"""Where a process answers probes and gives its metrics, and what that may cost it."""
+"""The address of a process's probes and metrics, and the limits of their cost."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from runtime.settings.group import Count, Seconds, SettingsGroup
 
 
 class ProbeSettings(SettingsGroup):
-    """The port of /healthz, /readyz and /metrics, which need no token: whoever reaches it must not harm the process."""
+    """The port of /healthz, /readyz and /metrics, which need no token: its clients must not harm the process."""
 
     metrics_port: int = Field(
         0,

@@ -8,7 +8,7 @@ from runtime.settings.group import Count, Seconds, SettingsGroup
 
 
 class RedisSettings(SettingsGroup):
-    """Wake-ups of workers, and changes on their way to subscribers."""
+    """Wake-ups of workers, and changes sent to subscribers."""
 
     redis_url: SecretStr | None = Field(
         None, description="Redis or Valkey: redis://:password@host:port/0, or unix:///path?db=0"

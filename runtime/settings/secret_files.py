@@ -1,7 +1,7 @@
-"""Secrets in files: `TOKEN_SECRET_FILE` names a file that holds what TOKEN_SECRET would; so for every secret setting.
+"""Secrets in files: `TOKEN_SECRET_FILE` names a file with the value of TOKEN_SECRET; likewise for every secret setting.
 
-Platforms mount secrets as files. In the environment they are also seen by whoever may list processes, by child
-processes and by crash reports.
+Platforms mount secrets as files. In the environment they are also visible to users that may list processes, to child
+processes and to crash reports.
 """
 
 import stat
@@ -65,9 +65,9 @@ def holds_secret(annotation: object) -> bool:
 
 
 def read_secret(path: Path) -> str:
-    """Return the file's only line. Raise OSError, or ValueError with a reason that shows nothing of the content."""
+    """Return the file's only line. Raise OSError, or ValueError with a reason that does not contain the content."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("it is not a regular file")  # A pipe could keep the process waiting for ever.
+        raise ValueError("it is not a regular file")  # A pipe could block the process permanently.
     with path.open("rb") as file:
         content = file.read(SECRET_FILE_MAX_BYTES + 1)
     if len(content) > SECRET_FILE_MAX_BYTES:

@@ -11,7 +11,7 @@ _WEB = re.compile(r"(https?|wss?)://", re.IGNORECASE)
 
 
 def secrets_of_url(url: str) -> Iterator[str]:
-    """Yield each text in a URL that must not be seen, as it stands there and as drivers decode it.
+    """Yield each secret text in a URL, as it is written there and as drivers decode it.
 
     The user is one at a web address, where it may be a token; a server's user is a name, and the logs need it.
     """

@@ -29,7 +29,7 @@ SIMULATOR_KEY = "simulator"
 
 
 class SettingsError(Exception):
-    """The environment holds something that cannot be used; the message says what to fix."""
+    """The environment contains an unusable value; the message has the fix."""
 
 
 # pydantic collects the fields of the last base first: in this order `python -m runtime settings` begins with the
@@ -59,7 +59,7 @@ class Settings(
             raise SettingsError("\n".join(f"{name.upper()} is not set. {_how_to_set(name)}" for name in missing))
 
     def secrets(self) -> tuple[str, ...]:
-        """Return the values that must never be seen in a log: keys, and the passwords inside addresses."""
+        """Return the values that must never appear in a log: keys, and the passwords inside addresses."""
         names = type(self).model_fields.keys() - {"alert_urls"}
         texts = [text for name in sorted(names) for text in _secrets_of(name, getattr(self, name))]
         texts += self.broadcast_keys
@@ -82,7 +82,7 @@ def load_settings() -> Settings:
 
 
 def _secrets_of(name: str, value: object) -> Iterator[str]:
-    """Yield what must not be seen of a setting's value: a key itself, of an address what is secret in it."""
+    """Yield the secret parts of a setting's value: a key itself, or the secrets in an address."""
     if isinstance(value, tuple):
         for part in value:
             yield from _secrets_of(name, part)

@@ -27,8 +27,9 @@ class SubmissionSettings(SettingsGroup):
 
     @property
     def placement_lease(self) -> timedelta:
-        """How long an attempt holds its order: twice what one look-up, one send and one more look-up can take, since
-        nothing is sent any more in a lease's second half."""
+        """Return how long an attempt claims its order: twice the longest time of one look-up, one send and one more
+        look-up, since nothing is sent in a lease's second half.
+        """
         return timedelta(seconds=2 * 3 * self.placement_timeout_seconds)
 
 
@@ -41,7 +42,9 @@ class JobSettings(SettingsGroup):
     sweep_overdue_seconds: Seconds = Field(2.5, description="How overdue an order is when the sweeper takes it over")
     reconcile_every_seconds: Seconds = 60.0
     reconcile_silent_seconds: Seconds = Field(30.0, description="Silence after which an open order is looked up")
-    reconcile_pages_max: Count = Field(20, description="Pages of 500 open orders that one run reads; the next goes on")
+    reconcile_pages_max: Count = Field(
+        20, description="Pages of 500 open orders that one run reads; the next continues"
+    )
     reconcile_look_ups_max: Count = Field(500, description="Look-ups in one run of the reconciler or of a catch-up")
     reconcile_look_ups_seconds: Seconds = Field(30.0, description="How long one run begins new look-ups")
     reconcile_look_up_pause_seconds: Seconds = Field(
@@ -49,7 +52,7 @@ class JobSettings(SettingsGroup):
     )
     reconcile_look_up_pause_max_seconds: Seconds = 300.0
     audit_seal_every_seconds: Seconds = Field(1.0, description="How often new changes are sealed in the hash chains")
-    audit_seal_max_changes: Count = Field(10_000, description="Changes sealed in one round; the next goes on")
+    audit_seal_max_changes: Count = Field(10_000, description="Changes sealed in one round; the next continues")
     reconcile_lost_seconds: Seconds = Field(
         60.0, description="How long the exchange does not know an order that it accepted before an alert is logged"
     )

@@ -23,7 +23,7 @@ def some_rounds(*, ours: list[float], limit: list[float]) -> Rounds:
 
 
 def with_ratio(*samples: float, is_at_most: bool = False) -> StageResult:
-    """The result of a stage that has one ratio."""
+    """Return the result of a stage that has one ratio."""
     return StageResult(ratios=[Ratio(name="of the limit", samples=samples, target=1.0, is_at_most=is_at_most)])
 
 
@@ -50,7 +50,7 @@ def test_a_peer_that_collapses_is_no_division_by_zero() -> None:
     ("is_at_most", "now", "is_worse"),
     [(False, 0.5, False), (False, 0.38, False), (False, 0.36, True), (True, 0.67, False), (True, 0.68, True)],
 )
-def test_a_ratio_is_worse_when_it_is_beyond_the_kept_one_by_more_than_a_third(
+def test_a_ratio_is_worse_when_it_is_beyond_the_stored_one_by_more_than_a_third(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_at_most: bool, now: float, is_worse: bool
 ) -> None:
     monkeypatch.setattr(expected, "FILE", tmp_path / "expected.json")
@@ -61,7 +61,7 @@ def test_a_ratio_is_worse_when_it_is_beyond_the_kept_one_by_more_than_a_third(
     assert bool(worse) is is_worse
 
 
-def test_a_ratio_that_was_noisy_when_it_was_kept_may_differ_by_as_much(
+def test_a_ratio_that_was_noisy_when_stored_may_differ_by_that_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expected, "FILE", tmp_path / "expected.json")
@@ -72,7 +72,7 @@ def test_a_ratio_that_was_noisy_when_it_was_kept_may_differ_by_as_much(
 
 
 @pytest.mark.parametrize(("now", "is_worse"), [(249.0, False), (251.0, True)])
-def test_what_has_nothing_of_its_run_beside_it_is_compared_with_its_target_alone(
+def test_an_absolute_figure_is_compared_only_with_its_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, now: float, is_worse: bool
 ) -> None:
     monkeypatch.setattr(expected, "FILE", tmp_path / "expected.json")
@@ -84,11 +84,11 @@ def test_what_has_nothing_of_its_run_beside_it_is_compared_with_its_target_alone
 
 
 def milliseconds(value: float) -> Ratio:
-    """A figure that depends on the machine, and has a target."""
+    """Return a figure that depends on the machine, and has a target."""
     return Ratio(name="p99 ms", samples=[value], target=250, is_at_most=True, is_absolute=True)
 
 
-async def test_contenders_take_turns_and_every_other_round_goes_backwards(tmp_path: Path) -> None:
+async def test_contenders_alternate_and_every_other_round_is_reversed(tmp_path: Path) -> None:
     turns: list[str] = []
 
     def contender(name: str) -> Contender:

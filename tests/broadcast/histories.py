@@ -14,7 +14,7 @@ MORNING = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
 
 def a_snapshot(number: int = 1, *, account_id: str = "demo") -> OrderSnapshot:
-    """An order before its first change; `number` makes it another one."""
+    """Return an order before its first change; `number` selects another one."""
     order = an_order(
         order_id=UUID(int=number),
         account_id=account_id,

@@ -1,8 +1,8 @@
-"""The subscription protocol without time and tasks, so that a hundred thousand histories of it can be lived through.
+"""The subscription protocol without time and tasks, so that a hundred thousand of its histories can be executed.
 
-What decides is the product's own: the account's stream, the subscriber's buffer, the cursor. What this file plays is
-the world around them: commits, hints that are lost, late, repeated and out of order, publishers that die before they
-publish, readers that are slow, and the two halves of opening a subscription with everything else in between.
+The product's own code decides: the account's stream, the subscriber's buffer, the cursor. This file simulates its
+environment: commits, hints that are lost, late, repeated and out of order, publishers that crash before they publish,
+slow readers, and the two halves of opening a subscription with any other events in between.
 """
 
 from collections.abc import Coroutine, Sequence
@@ -32,13 +32,13 @@ _Value = TypeVar("_Value")
 
 
 def changes_of_an_account() -> Sequence[RecordedChange]:
-    """As many changes as a history can commit; every history has the same ones."""
+    """Return the highest number of changes that a history can commit; every history has the same ones."""
     log = ChangeHistory()
     return [log.append(a_snapshot()) for _ in range(STEPS)]
 
 
 class Database(RetryingChangeLog):
-    """The first `committed` of the changes; it answers at once."""
+    """The first `committed` of the changes; it answers immediately."""
 
     def __init__(self, changes: Sequence[RecordedChange]) -> None:
         self.changes = changes
@@ -55,7 +55,7 @@ class Database(RetryingChangeLog):
 
 
 class Silence:
-    """Telemetry that keeps nothing."""
+    """Telemetry that records nothing."""
 
     def count(self, metric: Metric, amount: int = 1, **labels: str) -> None:
         pass
@@ -73,11 +73,11 @@ class Silence:
 
 
 class NothingYetError(Exception):
-    """There is nothing to take and nothing to read."""
+    """There is nothing to receive and nothing to read."""
 
 
 class NonWaitingSubscriber(Subscriber):
-    """A subscriber that says so instead of waiting."""
+    """A subscriber that raises instead of waiting."""
 
     async def wait(self) -> None:
         if not len(self) and self.behind is None:
@@ -86,7 +86,7 @@ class NonWaitingSubscriber(Subscriber):
 
 @dataclass(slots=True)
 class Listener:
-    """One subscription: registered at once, and open as soon as its position was read."""
+    """One subscription: registered immediately, and open as soon as its position was read."""
 
     subscriber: Subscriber
     cursor: AccountCursor
@@ -94,7 +94,7 @@ class Listener:
     received: list[int] = field(default_factory=list)
 
     def read(self) -> None:
-        """Take what there is."""
+        """Receive what is available."""
         if self.began_after is not None:
             with suppress(NothingYetError):
                 self.received += [change.sequence for change in _at_once(self.cursor.next())]
@@ -122,7 +122,7 @@ class History:
         )
 
     def run(self) -> None:
-        """Live through it, and come to rest."""
+        """Execute the history, then read until all is delivered."""
         for _ in range(STEPS):
             self._random.choice(self._happenings)()
         for listener in self.listeners:
@@ -138,7 +138,7 @@ class History:
                     break
 
     def mistakes(self) -> Sequence[str]:
-        """What a subscriber received wrongly; nothing when each received each change once and in order."""
+        """Return what a subscriber received wrongly; empty when each received each change once and in order."""
         newest = self.database.committed
         return [
             f"received {listener.received} after {listener.began_after}, of {newest}"
@@ -166,7 +166,7 @@ class History:
             self._stream.receive((), newest=self.database.committed)
 
     def _catch_up(self) -> None:
-        """What the hub does for a stream that is behind."""
+        """Catch up a stream that is behind, like the hub."""
         if self._stream.is_behind:
             before = (self._stream.position, self._stream.newest)
             self._stream.receive(self.database.page(self._stream.position or 0), newest=0)
@@ -207,7 +207,7 @@ SILENCE = Silence()
 
 
 def _at_once(work: Coroutine[object, None, _Value]) -> _Value:
-    """The result of a coroutine that need not wait. Raises NothingYetError for one that would."""
+    """Return the result of a coroutine that need not wait. Raises NothingYetError for one that would."""
     try:
         work.send(None)
     except StopIteration as end:

@@ -1,8 +1,8 @@
-"""A world around the subscription protocol: commits, hints, readers and the database, one step at a time.
+"""The environment of the subscription protocol: commits, hints, readers and the database, one step at a time.
 
-The hub, the feeds and the subscribers are the product's; only Redis and time are left out: hints are handed over by
-hand, and the comparison is made when a test says so. Each step takes two numbers below NUMBERS, and picks with them
-from what there is.
+The hub, the feeds and the subscribers are the product's; only Redis and time are left out: hints are delivered by
+steps, and the comparison is made by a step. Each step takes two numbers below NUMBERS, and uses them to choose among
+the available objects.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ Item = OrderSnapshot | UpToDate | RecordedChange | Checkpoint | Reset
 
 @dataclass(slots=True, eq=False)
 class Reader:
-    """A subscriber of an account, or of one of its orders, and where it has come to.
+    """A subscriber of an account, or of one of its orders, and its position.
 
     `at` is the number of the last change that it knows: a sequence, or for an order a version.
     """
@@ -75,7 +75,9 @@ class Reader:
                 await self.may_read.wait()
 
     def check(self, item: Item) -> None:
-        """Nothing twice, nothing left out, nothing old; a jump only where what was missed is gone."""
+        """Check that nothing is repeated, missing or old; a jump is allowed only where the missed changes were
+        deleted.
+        """
         number = _number(item, of_order=self.order is not None)
         if isinstance(item, RecordedChange):
             assert self.at is not None
@@ -104,7 +106,7 @@ class SubscriptionProtocol:
         self.feed = HubFeed(hub=self.hub, log=self.log, telemetry=TELEMETRY)
 
     def commit(self, which: int, how_many: int) -> None:
-        """The publisher may die right after the commit."""
+        """Commit a change; the publisher may crash right after the commit."""
         order = ORDERS[which % len(ORDERS)]
         changes = [self.log.append(order) for _ in range(1 + how_many % 4)]
         if which < PUBLISHED_BELOW:
@@ -116,7 +118,7 @@ class SubscriptionProtocol:
         self._run(self._receive(self.hints[number] if is_repeated else self.hints.pop(number)))
 
     def lose_hints(self, _a: int, _b: int) -> None:
-        """The link breaks."""
+        """Disconnect the link."""
         self.hints.clear()
 
     def follow_account(self, which: int, back: int) -> None:
@@ -126,36 +128,38 @@ class SubscriptionProtocol:
         self._follow(Reader(account_id, None, at, self.feed.account(account_id, after=after)))
 
     def follow_order(self, which: int, back: int) -> None:
-        """As it stands, or after a version that was seen before."""
+        """Follow an order from its current state, or after a version that was seen before."""
         order = ORDERS[which % len(ORDERS)]
         after, at = _position(self._version(order), back)
         feed = self.feed.order(order.id, account_id=order.account_id, after_version=after)
         self._follow(Reader(order.account_id, order, at, feed))
 
     def stall_or_go_on(self, place: int, _b: int) -> None:
-        """A slow peer."""
+        """Stall or resume a slow client."""
         may_read = self.readers[place % len(self.readers)].may_read
         may_read.clear() if may_read.is_set() else may_read.set()
 
     def leave(self, place: int, _b: int) -> None:
-        """A peer that goes away."""
+        """Disconnect a client."""
         self._run(self._close(self.readers.pop(place % len(self.readers))))
 
-    def take_or_give_back_the_database(self, _a: int, _b: int) -> None:
-        """Only when everybody's subscription is open: opening one fails then, and raises."""
+    def disconnect_or_restore_the_database(self, _a: int, _b: int) -> None:
+        """Disconnect or restore the database, only when every subscription is open: opening one fails then, and
+        raises.
+        """
         self.log.is_down = not self.log.is_down
 
     def forget_old_changes(self, which: int, kept: int) -> None:
-        """History is not kept for ever."""
+        """Delete old changes: history is not stored permanently."""
         account_id = ACCOUNTS[which % len(ACCOUNTS)]
         self.log.prune(account_id, through=max(len(self.log.changes[account_id]) - kept % 4, 0))
 
     def compare(self, _a: int, _b: int) -> None:
-        """What happens every five seconds."""
+        """Run the comparison that is made every five seconds."""
         self._run(self._compare())
 
     def let_run(self, iterations: int, _b: int) -> None:
-        """Let what is under way go on for a while."""
+        """Run pending tasks for a while."""
         self._run(_iterations(1 + iterations % 8))
 
     def may_follow(self) -> bool:
@@ -172,7 +176,7 @@ class SubscriptionProtocol:
             reader.checked = len(reader.received)
 
     def come_to_rest(self) -> None:
-        """Everything comes back: then every reader has received everything, and leaving frees all."""
+        """Restore everything: then every reader must have received everything, and closing them frees all."""
         self.log.is_down = False
         for reader in self.readers:
             reader.may_read.set()
@@ -187,14 +191,14 @@ class SubscriptionProtocol:
         self._run(self.life)
 
     def close(self) -> None:
-        """End what a failure left behind."""
+        """Clean up after a failure."""
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
         self._run(_iterations(ITERATIONS_TO_END))
         self.loop.close()
 
     async def _live(self) -> None:
-        """The hub's catch-ups belong to a task group that spans the machine's life."""
+        """Run the machine with the hub's catch-ups in one task group."""
         async with asyncio.TaskGroup() as tasks:
             hub = ChangeHub(NO_REDIS, log=self.log, signer=SIGNER, settings=TIGHT, telemetry=TELEMETRY, tasks=tasks)
             self.opened.set_result(hub)
@@ -215,7 +219,7 @@ class SubscriptionProtocol:
             await self.hub.compare_all()
 
     async def _rest(self) -> None:
-        """Wait until everybody has come to the newest change."""
+        """Wait until every reader has received the newest change."""
         for _ in range(ITERATIONS_TO_REST):
             if all(self._has_received_all(reader) for reader in self.readers):
                 return
@@ -259,7 +263,9 @@ async def _iterations(count: int) -> None:
 
 
 def _position(newest: int, back: int) -> tuple[int | None, int | None]:
-    """Where to begin: None for now, or some changes ago; and what the reader knows then, unless it is to learn it."""
+    """Return the start position: None for now, or some changes back; and the reader's known version, unless it is
+    to be read.
+    """
     if back < FROM_NOW_BELOW:
         return None, None
     after = max(newest + 1 - (back - FROM_NOW_BELOW), 0)

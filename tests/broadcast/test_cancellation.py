@@ -18,7 +18,7 @@ WITHIN_SECONDS = 10.0
 
 
 class LostCancellation:
-    """A write that is under way until it is cancelled, and then has just ended."""
+    """A write that runs until it is cancelled, and then has just ended."""
 
     def __init__(self) -> None:
         self.has_begun = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The signature of a message: whatever is altered, by whomever, it is refused."""
+"""The signature of a message: every altered message is refused."""
 
 import hashlib
 import hmac
@@ -29,7 +29,7 @@ edits = st.lists(
 
 
 def edited(raw: bytes, given_edits: list[tuple[int, int, bytes]]) -> bytes:
-    """The bytes with some replaced, inserted or deleted."""
+    """Return the bytes with some replaced, inserted or deleted."""
     for place, deleted, inserted in given_edits:
         raw = raw[:place] + inserted + raw[place + deleted :]
     return raw
@@ -99,7 +99,7 @@ def test_the_release_before_signatures_reads_a_signed_message() -> None:
 
 
 def test_keys_are_rotated_in_three_steps_without_a_message_that_is_refused() -> None:
-    """Processes of two steps run beside each other: old; old, new; new, old; new."""
+    """Processes of two steps run at the same time: old; old, new; new, old; new."""
     steps = [[OLD], [OLD, NEW], [NEW, OLD], [NEW]]
     for before, after in itertools.pairwise(steps):
         for sender, receiver in ((before, after), (after, before), (after, after)):

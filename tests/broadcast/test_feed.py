@@ -1,4 +1,4 @@
-"""One subscriber: what it is given first, what then, and when it ends. Hints are handed to the hub by hand."""
+"""One subscriber: what it receives first, what then, and when it ends. The test passes hints to the hub."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -56,7 +56,7 @@ async def test_an_account_gets_a_checkpoint_and_then_each_change() -> None:
         assert subscriber.items == [Checkpoint(sequence=2), third]
 
 
-async def test_late_repeated_and_early_messages_come_once_and_in_order() -> None:
+async def test_late_repeated_and_early_messages_are_delivered_once_and_in_order() -> None:
     log = log_with(1)
     async with a_feed(log, settings=UNHURRIED) as listening, following(listening) as subscriber:
         await subscriber.has(1)
@@ -114,7 +114,7 @@ async def test_a_message_of_another_release_makes_the_database_be_read() -> None
         assert subscriber.items[1:] == [missed]
 
 
-async def test_messages_that_lie_or_cannot_be_read_harm_nobody() -> None:
+async def test_false_and_unreadable_messages_are_harmless() -> None:
     log = log_with(1)
     async with a_feed(log, settings=UNHURRIED) as listening, following(listening) as subscriber:
         await subscriber.has(1)
@@ -129,7 +129,7 @@ async def test_messages_that_lie_or_cannot_be_read_harm_nobody() -> None:
         assert subscriber.items[1:] == [second]
 
 
-async def test_changes_between_registering_and_reading_come_once() -> None:
+async def test_changes_between_registering_and_reading_are_delivered_once() -> None:
     class Crossing(ChangeHistory):
         """Commits and publishes another change right before and right after the position is read."""
 
@@ -161,7 +161,7 @@ async def test_a_gap_that_opens_before_the_position_is_known_is_read() -> None:
         assert subscriber.items == [Checkpoint(sequence=0), *log.changes["demo"]]
 
 
-async def test_a_change_that_comes_while_the_missed_ones_are_read_is_delivered_too() -> None:
+async def test_a_change_that_arrives_while_the_missed_ones_are_read_is_delivered_too() -> None:
     class Crossing(ChangeHistory):
         async def changes_after(
             self, account_id: str, sequence: int, *, limit: int, order_id: UUID | None = None
@@ -232,7 +232,7 @@ async def test_an_order_gets_its_snapshot_then_its_own_changes_and_ends_when_it_
         assert listening.hub.followed_accounts == 0
 
 
-async def test_an_order_that_is_final_already_gives_its_snapshot_and_ends() -> None:
+async def test_an_order_that_is_final_already_sends_its_snapshot_and_ends() -> None:
     log = log_with(1)
     log.append(ORDER, status=OrderStatus.CANCELED)
     async with a_feed(log) as listening, following_order(listening, ORDER.id, account_id=None) as subscriber:
@@ -242,7 +242,7 @@ async def test_an_order_that_is_final_already_gives_its_snapshot_and_ends() -> N
 
 
 @pytest.mark.parametrize(("after_version", "expected"), [(0, [1, 2, 3, 4]), (1, [2, 3, 4]), (3, [4]), (4, [])])
-async def test_a_final_order_delivers_what_was_missed_also_behind_its_end_and_ends(
+async def test_a_final_order_delivers_missed_changes_also_after_its_end_and_ends(
     after_version: int, expected: list[int]
 ) -> None:
     log = log_with(2)
@@ -258,7 +258,7 @@ async def test_a_final_order_delivers_what_was_missed_also_behind_its_end_and_en
         assert all(isinstance(item, RecordedChange) for item in subscriber.items)
 
 
-async def test_an_order_that_came_back_to_life_by_a_correction_goes_on() -> None:
+async def test_an_order_that_was_reopened_by_a_correction_continues() -> None:
     log = log_with(1)
     log.append(ORDER, status=OrderStatus.FILLED)
     log.append(ORDER, status=OrderStatus.PARTIALLY_FILLED)
@@ -283,7 +283,7 @@ async def test_an_order_whose_history_is_gone_resumes_with_a_snapshot() -> None:
         assert [_version(item) for item in subscriber.items] == [5, 6]
 
 
-async def test_an_order_resumed_at_a_version_that_it_never_had_gives_its_snapshot() -> None:
+async def test_an_order_resumed_at_a_version_that_it_never_had_sends_its_snapshot() -> None:
     log = log_with(2)
     async with a_feed(log) as listening, following_order(listening, ORDER.id, after_version=9) as subscriber:
         await subscriber.has(1)
@@ -336,7 +336,7 @@ async def test_an_account_without_any_change_starts_at_zero() -> None:
         assert subscriber.items == [Checkpoint(sequence=0), first]
 
 
-async def test_history_pruned_while_nobody_could_be_reached_resets_the_account_and_repeats_the_order() -> None:
+async def test_history_pruned_without_a_connection_resets_the_account_and_repeats_the_order() -> None:
     log = log_with(2)
     async with (
         a_feed(log) as listening,
@@ -399,7 +399,7 @@ async def test_while_the_database_is_away_a_subscriber_waits_and_loses_nothing()
         assert subscriber.items[1:] == changes
 
 
-async def test_a_subscription_that_cannot_be_opened_says_so() -> None:
+async def test_a_subscription_that_cannot_be_opened_gets_an_error() -> None:
     log = log_with(1)
     log.is_down = True
     async with a_feed(log) as listening:
@@ -436,7 +436,7 @@ def _version(item: object) -> int:
     return item.version if isinstance(item, OrderSnapshot) else item.order.version
 
 
-async def test_an_order_that_ended_without_fills_that_the_venue_counts_goes_on_until_they_have_come() -> None:
+async def test_an_order_that_ended_without_fills_that_the_venue_counts_continues_until_they_have_arrived() -> None:
     log = log_with(1)
     async with a_feed(log) as listening, following_order(listening, ORDER.id) as subscriber:
         await subscriber.has(1)
@@ -450,7 +450,7 @@ async def test_an_order_that_ended_without_fills_that_the_venue_counts_goes_on_u
         assert [_version(item) for item in subscriber.items] == [1, 2, 3]
 
 
-async def test_an_order_whose_fills_never_come_ends_after_a_bounded_wait() -> None:
+async def test_an_order_whose_fills_never_arrive_ends_after_a_bounded_wait() -> None:
     log = log_with(1)
     log.append(ORDER, status=OrderStatus.CANCELED, filled=Decimal(0), counted=Decimal(33))
     async with (

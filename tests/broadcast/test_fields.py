@@ -1,4 +1,4 @@
-"""What a signed message may hold: values that can be calculated with, compared and shown."""
+"""Values that a signed message may contain: usable in calculations, comparable and printable."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ def a_fill() -> RecordedChange:
 
 
 def changed(path: str, value: object) -> Mapping[str, Any]:
-    """The message of a fill in which one value is another."""
+    """Return the message of a fill with one value replaced."""
     message = a_message(a_fill())
     target: Any = message["changes"][0]
     *parents, name = path.split(".")
@@ -80,9 +80,7 @@ decimals = st.decimals(allow_nan=True, allow_infinity=True) | st.sampled_from(
 
 
 @given(notional=decimals, filled=decimals, price=decimals)
-def test_whatever_numbers_are_read_an_order_with_them_can_be_shown(
-    notional: Decimal, filled: Decimal, price: Decimal
-) -> None:
+def test_an_order_with_any_accepted_numbers_can_be_shown(notional: Decimal, filled: Decimal, price: Decimal) -> None:
     message = changed("order.notional", str(notional))
     message["changes"][0]["order"]["filled_quantity"] = str(filled)
     message["changes"][0]["execution"]["price"] = str(price)

@@ -1,7 +1,7 @@
 """Exactly once and in order, in many histories in which hints are dropped, repeated, reordered and late.
 
-A history commits changes to a log, hands hints to the hub in a disturbed order, opens and closes subscribers and takes
-the database away for a while. In the end every subscriber must have seen just what the log holds.
+A history commits changes to a log, passes hints to the hub in a disturbed order, opens and closes subscribers and
+disconnects the database for a while. At the end every subscriber must have received exactly the log.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class History:
             log.append(order)
 
     async def step(self) -> None:
-        """Let one thing happen."""
+        """Execute one event."""
         action = self.random.choices(
             [self._commit, self._hint, self._open_account, self._open_order, self._close, self._stall, self._database],
             weights=[10, 10, 1, 1, 0.5, 1, 0.5],
@@ -59,7 +59,7 @@ class History:
             await asyncio.sleep(0)
 
     async def end(self) -> None:
-        """Bring everything back and wait until every subscriber has seen the newest change."""
+        """Restore everything and wait until every subscriber has received the newest change."""
         self._log.is_down = False
         for subscriber in self._subscribers():
             subscriber.read.set()
@@ -120,7 +120,7 @@ class History:
             self._closing.append(asyncio.create_task(subscriber.close()))
 
     def _database(self) -> None:
-        # A subscription that is being opened fails when the database is away; that is not what is looked at here.
+        # Opening a subscription fails while the database is unreachable; that is not tested here.
         opened = all(subscriber.items for subscriber in self._subscribers())
         self._log.is_down = not self._log.is_down and opened
 
@@ -158,7 +158,7 @@ async def test_every_subscriber_sees_each_change_once_and_in_order(seed: int) ->
     position=st.integers(0, 5),
     start_after=st.integers(0, 20),
 )
-def test_an_account_stream_hands_out_the_longest_run_that_it_can_and_knows_what_is_missing(
+def test_an_account_stream_passes_on_the_longest_run_and_knows_the_missing_changes(
     deliveries: list[int], position: int, start_after: int
 ) -> None:
     log = ChangeHistory()

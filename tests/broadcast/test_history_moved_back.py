@@ -1,4 +1,4 @@
-"""A database restored to an earlier moment: what was delivered is no longer its history, and live streams go on."""
+"""A database restored to an earlier moment: delivered changes are no longer its history, and live streams continue."""
 
 from collections.abc import Collection, Mapping
 
@@ -64,7 +64,7 @@ async def test_every_account_stream_is_reset_and_an_account_that_did_not_move_is
         assert untouched.items == [Checkpoint(sequence=1)]
 
 
-async def test_an_order_stream_gets_the_order_as_it_stands_again_and_goes_on_to_its_end() -> None:
+async def test_an_order_stream_gets_the_current_order_again_and_continues_to_its_end() -> None:
     log = log_with(5)
     async with a_feed(log) as listening, following_order(listening, ORDER.id) as subscriber:
         await subscriber.has(1)
@@ -79,7 +79,7 @@ async def test_an_order_stream_gets_the_order_as_it_stands_again_and_goes_on_to_
         assert isinstance(subscriber.items[1], OrderSnapshot)
 
 
-async def test_the_stream_of_an_order_that_was_lost_ends_and_says_so() -> None:
+async def test_the_stream_of_a_lost_order_ends_with_an_error() -> None:
     log = ChangeHistory()
     log.append(OTHER)
     log.append(ORDER)
@@ -106,7 +106,7 @@ async def test_a_recorded_message_of_the_lost_history_is_taken_back_when_it_is_p
         await subscriber.until(lambda: subscriber.items[-4:] == new)
 
         assert listening.telemetry.counted(Metric.POSITIONS_AHEAD, cause="delivered") == 2
-        # After a restore a new BROADCAST_KEY keeps such a message from being taken at all.
+        # After a restore a new BROADCAST_KEY prevents such a message from being accepted.
 
 
 async def test_after_a_restore_with_a_new_key_no_message_of_the_lost_history_is_taken() -> None:
@@ -127,9 +127,9 @@ async def test_after_a_restore_with_a_new_key_no_message_of_the_lost_history_is_
         assert listening.telemetry.counted(Metric.MESSAGES_REFUSED, cause="signature") == 1
 
 
-async def test_a_change_that_comes_while_positions_are_read_is_no_move_back() -> None:
+async def test_a_change_that_arrives_while_positions_are_read_is_no_move_back() -> None:
     class Crossing(ChangeHistory):
-        """Commits and delivers a change behind every read of positions."""
+        """Commits and delivers a change after every read of positions."""
 
         async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
             positions = await super().positions(account_ids)

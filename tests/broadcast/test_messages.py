@@ -1,4 +1,4 @@
-"""The message format: what is written is read back exactly, and nothing else is taken for it."""
+"""The message format: a written message is read back exactly, and other content is refused."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
@@ -101,9 +101,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.data())
-def test_whatever_a_message_holds_reading_it_raises_nothing_but_a_message_error(
-    value: object, data: st.DataObject
-) -> None:
+def test_reading_any_message_raises_only_a_message_error(value: object, data: st.DataObject) -> None:
     message = a_message(FIRST)
     target: object = message
     while isinstance(target, dict | list) and target and data.draw(st.booleans() | st.just(value=True)):
@@ -144,7 +142,7 @@ def test_what_is_no_signed_message_is_refused(raw: bytes) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])) | st.just('a","newest":1,"b'))
-def test_the_account_is_read_whatever_characters_it_has(account_id: str) -> None:
+def test_the_account_is_read_with_any_characters(account_id: str) -> None:
     message = encode([FIRST], signer=SIGNER)
     renamed = signed(a_message(FIRST) | {"account": account_id})
 

@@ -1,4 +1,4 @@
-"""Each change once and in order, in a great many short histories by seed: see `model`."""
+"""Each change once and in order, in very many short histories by seed: see `model`."""
 
 import pytest
 

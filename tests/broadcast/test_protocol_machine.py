@@ -1,7 +1,7 @@
-"""The subscription protocol as a state machine: whatever happens in whatever order, nobody receives anything wrong.
+"""The subscription protocol as a state machine: in any order of events, no subscriber receives anything wrong.
 
-To Hypothesis a history is a few bytes for each step: as rules of its own, with arguments, most of the time went into
-choosing them (measured: 4.7 ms for an example of 25 steps, and 2.5 ms for 30 steps so).
+For Hypothesis a history is a few bytes for each step: as rules with arguments, most of the time was spent on choosing
+them (measured: 4.7 ms for an example of 25 steps, and 2.5 ms for 30 steps with bytes).
 """
 
 import bisect
@@ -33,7 +33,7 @@ STEPS: Mapping[Step, tuple[float, Callable[[Machine], object]]] = {
     Machine.follow_order: (2, Machine.may_follow),
     Machine.stall_or_go_on: (2, lambda machine: machine.readers),
     Machine.leave: (1, lambda machine: machine.readers),
-    Machine.take_or_give_back_the_database: (1, Machine.is_everybody_open),
+    Machine.disconnect_or_restore_the_database: (1, Machine.is_everybody_open),
     Machine.forget_old_changes: (1, lambda _: True),
     Machine.compare: (1, lambda _: True),
 }
@@ -43,7 +43,7 @@ EMPHASES: Mapping[str, Mapping[Step, float]] = {
     "nothing": {},
     "hints that are lost": {Machine.lose_hints: 5, Machine.compare: 3},
     "slow readers of a pruned history": {Machine.stall_or_go_on: 3, Machine.forget_old_changes: 4},
-    "a database that comes and goes": {Machine.take_or_give_back_the_database: 5, Machine.let_run: 2},
+    "a database that comes and goes": {Machine.disconnect_or_restore_the_database: 5, Machine.let_run: 2},
 }
 """By what the weights of some steps are multiplied, so that histories are about different things."""
 
@@ -69,7 +69,7 @@ def test_no_order_of_steps_makes_a_subscriber_receive_anything_wrong(emphasis: s
 
 
 def _chosen(machine: SubscriptionProtocol, ticket: int, emphasis: Mapping[Step, float]) -> Step:
-    """The step that a byte is a ticket for, among those that may come now. Hypothesis shrinks to 0: the first."""
+    """Return the step selected by a byte, among those possible now. Hypothesis shrinks to 0: the first."""
     possible = {step: weight * emphasis.get(step, 1) for step, (weight, may_come) in STEPS.items() if may_come(machine)}
     tickets = list(itertools.accumulate(possible.values()))
     return list(possible)[bisect.bisect(tickets, ticket * tickets[-1] / TICKETS)]

@@ -1,4 +1,4 @@
-"""Publisher and hub over a real Valkey: delivered, and delivered all the same when the server or the link dies."""
+"""Publisher and hub over a real Valkey: changes are delivered, also when the server or the connection fails."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ async def a_publisher(
 
 @asynccontextmanager
 async def received_on(redis_url: str, account_id: str) -> AsyncIterator[list[Message]]:
-    """What is published on the account's channel, by a plain client of its own."""
+    """Return what is published on the account's channel, read by a separate plain client."""
     messages: list[Message] = []
     subscribed = asyncio.Event()
 
@@ -87,7 +87,7 @@ async def linked(listening: Listening, redis_url: str, *account_ids: str) -> Non
 
 @contextmanager
 def stopped(server: TestServer) -> Iterator[None]:
-    """The server stands still, with its connections open."""
+    """Pause the server, with its connections open."""
     pid = server.pid()
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -98,7 +98,7 @@ def stopped(server: TestServer) -> Iterator[None]:
 
 @pytest.fixture
 def own_valkey(tmp_path: Path) -> Iterator[TestServer]:
-    """A Valkey that a test may kill."""
+    """Start a Valkey that a test may kill."""
     with running_valkey(tmp_path / "valkey") as server:
         yield server
 
@@ -185,7 +185,7 @@ async def test_a_full_buffer_drops_what_is_newest_and_counts_it(redis_url: str) 
         assert telemetry.counted(Metric.PUBLISHES_FAILED) == 4
 
 
-async def test_a_publisher_goes_on_when_redis_is_back(own_valkey: TestServer) -> None:
+async def test_a_publisher_resumes_with_redis(own_valkey: TestServer) -> None:
     log = ChangeHistory()
     async with a_publisher(own_valkey.url) as (publisher, telemetry):
         with stopped(own_valkey):
@@ -196,11 +196,11 @@ async def test_a_publisher_goes_on_when_redis_is_back(own_valkey: TestServer) ->
         await eventually(lambda: telemetry.counted(Metric.CHANGES_PUBLISHED) == 1, within_seconds=WITHIN_SECONDS)
 
 
-async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_the_position_comes_later(
+async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_the_position_is_read_later(
     redis_url: str,
 ) -> None:
     class Slow(ChangeHistory):
-        """Gives the account's position only when the shard is subscribed and compared; a change came before."""
+        """Returns the account's position only when the shard is subscribed and compared; a change came before."""
 
         async def position(self, account_id: str) -> int:
             position = await super().position(account_id)
@@ -221,7 +221,7 @@ async def test_a_change_just_before_the_shard_is_subscribed_is_read_also_when_th
 
 async def test_a_shard_whose_first_comparison_failed_is_compared_again(redis_url: str) -> None:
     class FailsOnce(ChangeHistory):
-        """Fails the comparison of the shard that was just subscribed; a change came before, and nobody heard of it."""
+        """Fails the comparison of the shard that was just subscribed; a change came before, unpublished."""
 
         async def positions(self, account_ids: Collection[str]) -> Mapping[str, int]:
             if listening.hub.is_linked and not self.changes.get("demo"):
@@ -320,7 +320,7 @@ async def test_a_server_that_is_killed_and_started_again_loses_no_change(own_val
         assert subscriber.items[1:] == log.changes["demo"]
 
 
-async def test_a_server_that_stands_still_is_found_by_its_silence(own_valkey: TestServer) -> None:
+async def test_a_paused_server_is_detected_by_its_silence(own_valkey: TestServer) -> None:
     log = ChangeHistory()
     async with (
         a_feed(log, settings=LINKED_ONLY, redis_url=own_valkey.url) as listening,
@@ -357,7 +357,7 @@ async def test_shards_are_subscribed_with_the_first_listener_and_left_after_the_
             await again.has(2)
 
 
-async def test_a_closed_hub_leaves_no_connection_behind(redis_url: str) -> None:
+async def test_a_closed_hub_leaves_no_connection_open(redis_url: str) -> None:
     async with a_feed(ChangeHistory(), redis_url=redis_url) as listening, following(listening):
         await linked(listening, redis_url, "demo")
 
@@ -369,7 +369,7 @@ async def test_a_closed_hub_leaves_no_connection_behind(redis_url: str) -> None:
         await eventually(is_alone, within_seconds=WITHIN_SECONDS)
 
 
-async def test_a_password_that_is_wrong_is_a_link_that_does_not_come(redis_url: str) -> None:
+async def test_a_password_that_is_wrong_is_a_link_that_does_not_open(redis_url: str) -> None:
     wrong = redis_url.replace("redis://:", "redis://:wrong")
     with pytest.raises(RedisError):
         async with Redis.from_url(wrong) as redis:
@@ -386,7 +386,7 @@ async def test_a_password_that_is_wrong_is_a_link_that_does_not_come(redis_url: 
 
 @asynccontextmanager
 async def a_user_who_may_not_subscribe(redis_url: str) -> AsyncIterator[str]:
-    """The URL of one who may ping, and nothing else."""
+    """Return the URL of a user that may only PING."""
     async with Redis.from_url(redis_url) as redis:
         await redis.execute_command("ACL", "SETUSER", "mute", "on", ">secret", "&*", *MAY_PING)  # type: ignore[no-untyped-call] # untyped in the library
         try:
@@ -417,7 +417,7 @@ async def test_a_link_that_may_not_subscribe_is_no_link_and_is_opened_less_and_l
 
     assert isinstance(listening.hub.link_error, NoPermissionError)
     assert not listening.hub.is_linked
-    # It may be linked once, before the first follower asks for a shard.
+    # It may be connected once, before the first follower needs a shard.
     assert len(listening.telemetry.said("hub_linked")) <= 1
     assert 1 <= len(listening.telemetry.said("hub_link_lost")) <= 2
     assert took > 4 * settings.reconnect_delay_seconds

@@ -56,11 +56,11 @@ def test_where_redis_is_and_who_connects_are_taken_from_the_address(url: str, ex
     pool = redis_pool(url, **OURS)
 
     assert expected.items() <= pool.connection_kwargs.items()
-    assert pool.make_connection()  # type: ignore[no-untyped-call] # every option is one that the connection knows
+    assert pool.make_connection()  # type: ignore[no-untyped-call] # every option is one of the connection's
 
 
 @pytest.mark.parametrize("address", ["redis://h/0", "rediss://h/0", "unix:///run/redis.sock"])
-def test_how_a_client_works_is_ours_whatever_the_address_says(address: str) -> None:
+def test_client_options_in_the_address_are_ignored(address: str) -> None:
     options = (
         "protocol=3&decode_responses=true&encoding=latin-1&socket_timeout=9&socket_connect_timeout=9&timeout=9&"
         "socket_keepalive=no&retry_on_timeout=yes&health_check_interval=9&max_connections=1&encoding_errors=ignore"

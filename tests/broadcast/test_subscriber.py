@@ -1,4 +1,4 @@
-"""One subscriber's buffer: bounded, and never silent about what it does not hold."""
+"""One subscriber's buffer: bounded, and it reports every change that it dropped."""
 
 import pytest
 
@@ -10,17 +10,17 @@ MAX = 3
 
 @pytest.fixture
 def subscriber() -> Subscriber:
-    """A subscriber that buffers three changes."""
+    """Return a subscriber that buffers three changes."""
     return Subscriber(buffer_max_changes=MAX)
 
 
 @pytest.fixture
 def log() -> ChangeHistory:
-    """A log that makes changes."""
+    """Return a log that creates changes."""
     return ChangeHistory()
 
 
-def test_a_full_buffer_is_given_up_with_the_next_change_and_not_before(
+def test_a_full_buffer_is_dropped_with_the_next_change_and_not_before(
     subscriber: Subscriber, log: ChangeHistory
 ) -> None:
     for _ in range(MAX):
@@ -46,7 +46,7 @@ def test_a_later_cause_of_falling_behind_counts(subscriber: Subscriber) -> None:
     assert subscriber.behind is Cause.MOVED_BACK
 
 
-def test_changes_that_come_while_it_is_behind_are_left_to_the_catch_up(
+def test_changes_that_arrive_while_it_is_behind_are_left_to_the_catch_up(
     subscriber: Subscriber, log: ChangeHistory
 ) -> None:
     subscriber.fall_behind(Cause.GAP)

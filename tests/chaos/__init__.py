@@ -1,1 +1,3 @@
-"""The fault run behind `./dev chaos`: a whole Fillwire under load, broken on purpose, then held against the truth."""
+"""The fault run behind `./dev chaos`: a complete Fillwire under load, with injected faults, then compared with the
+truth.
+"""

@@ -1,4 +1,4 @@
-"""A hand-made run in which all is well, for tests to spoil in one place each.
+"""A constructed run without violations, for tests to change in one place each.
 
 One account; order A is acknowledged, placed and filled in two executions, order B is canceled before it was sent.
 """
@@ -33,7 +33,7 @@ ZERO, TWO, FIVE = Decimal(0), Decimal(2), Decimal(5)
 def change(
     sequence: int, order_id: str, version: int, status: str, filled: Decimal = ZERO, *, kind: str = "any"
 ) -> StoredChange:
-    """A stored change."""
+    """Return a stored change."""
     return StoredChange(
         account_id=ACCOUNT,
         sequence=sequence,
@@ -55,8 +55,8 @@ CHANGES = (
 )
 
 
-def told(sequence: int) -> Message:
-    """The message of an account's stream about that change."""
+def message_of(sequence: int) -> Message:
+    """Return the message of an account's stream about that change."""
     stored = CHANGES[sequence - 1]
     return Message(
         kind="CHANGE",
@@ -69,12 +69,12 @@ def told(sequence: int) -> Message:
 
 
 def checkpoint(sequence: int) -> Message:
-    """Where an account's stream stands."""
+    """Return the position of an account's stream."""
     return Message(kind="CHECKPOINT", place=sequence)
 
 
 def account_following(*sessions: Session) -> Following:
-    """A subscriber of the account."""
+    """Return a subscriber of the account."""
     return Following(subscriber=0, account_id=ACCOUNT, sessions=list(sessions))
 
 
@@ -123,13 +123,13 @@ def venue_order(**changed: Any) -> VenueOrder:
 
 
 def place_answer(name: str, order_id: str | None, **changed: Any) -> PlaceAnswer:
-    """An acknowledgement."""
+    """Return an acknowledgement."""
     answer = PlaceAnswer(account_id=ACCOUNT, client_order_id=name, outcome="ok", order_id=order_id)
     return replace(answer, **changed)
 
 
 def placing_step(**changed: Any) -> PlacingStep:
-    """The claim of a first attempt."""
+    """Return the claim of a first attempt."""
     step = PlacingStep(
         order_id=A,
         attempt_before=0,
@@ -144,22 +144,22 @@ def placing_step(**changed: Any) -> PlacingStep:
 
 
 def takeover(epoch: int, writer: str) -> LeaderStep:
-    """An ingest begins to lead."""
+    """Return the row of an ingest that begins to lead."""
     return LeaderStep(epoch_before=epoch - 1, epoch=epoch, moment_before=10.0, moment=10.0, writer=writer)
 
 
 def position(epoch: int, writer: str, **changed: Any) -> LeaderStep:
-    """The leader moves the stream's position on."""
+    """Return the row of the leader that advances the stream's position."""
     return replace(takeover(epoch, writer), epoch_before=epoch, moment=11.0, **changed)
 
 
 def batch(epoch: int, writer: str) -> Batch:
-    """An ingest records a batch."""
+    """Return the row of an ingest that records a batch."""
     return Batch(writer=writer, epoch=epoch, transaction_id="900", changes=3)
 
 
 def good_run(**changed: Any) -> Evidence:
-    """The run in which all is well, changed as the test says."""
+    """Return the run without violations, with the test's changes."""
     ended = placing_step(
         attempt_before=1, lease_left_seconds=5.0, is_leased=False, attempts_changed=False, maybe_sent_changed=True
     )
@@ -173,9 +173,9 @@ def good_run(**changed: Any) -> Evidence:
         ],
         followings=[
             account_following(
-                Session(after=None, messages=[checkpoint(1), told(2), told(3)]),
+                Session(after=None, messages=[checkpoint(1), message_of(2), message_of(3)]),
                 Session(after=3),
-                Session(after=3, messages=[checkpoint(3), told(4), told(5), told(6)]),
+                Session(after=3, messages=[checkpoint(3), message_of(4), message_of(5), message_of(6)]),
             ),
             Following(
                 subscriber=1,
@@ -207,6 +207,6 @@ def good_run(**changed: Any) -> Evidence:
 
 
 def _of_order(sequence: int, *, kind: str = "CHANGE") -> Message:
-    message = told(sequence)
+    message = message_of(sequence)
     assert message.version is not None
     return replace(message, kind=kind, place=message.version)

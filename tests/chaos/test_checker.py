@@ -1,4 +1,4 @@
-"""The checker finds what is wrong, and only that: hand-made runs, good and bad."""
+"""The checker finds violations, and nothing else: constructed runs, with and without violations."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -22,13 +22,13 @@ from tests.chaos.histories import (
     change,
     checkpoint,
     good_run,
+    message_of,
     order_a,
     order_b,
     place_answer,
     placing_step,
     position,
     takeover,
-    told,
     venue_order,
 )
 from tools.chaos.checker import check
@@ -156,40 +156,42 @@ def test_a_status_version_or_sequence_that_does_not_follow_is_found(changed: dic
         ("FAILED", "FILLED", "FILL", False),
     ],
 )
-def test_an_order_that_was_over_is_live_again_by_a_change_of_the_kind_revived_alone(
+def test_an_ended_order_is_live_again_only_by_a_change_of_the_kind_revived(
     before: str, after: str, kind: str, *, is_right: bool
 ) -> None:
     steps = [change(5, A, 3, before, FIVE), change(6, A, 4, after, FIVE, kind=kind)]
-    told = _found(4, changes=[*CHANGES[:4], *steps], orders=[order_a(status=after, derived_status=after), order_b()])
+    message_of = _found(
+        4, changes=[*CHANGES[:4], *steps], orders=[order_a(status=after, derived_status=after), order_b()]
+    )
 
-    assert told == ("" if is_right else f"from {before} to {after} by {kind}")
+    assert message_of == ("" if is_right else f"from {before} to {after} by {kind}")
 
 
 @pytest.mark.parametrize(
     ("messages", "what"),
     [
-        ([checkpoint(3), told(4), told(6)], "changes 5 to 5 were missed"),
-        ([checkpoint(3), told(4), told(4), told(5), told(6)], "change 4 came again"),
-        ([checkpoint(3), told(5), told(4), told(6)], "change 4 came again, or late"),
-        ([checkpoint(3), told(4), told(5)], "ended at 5, and the database is at 6"),
-        ([told(4), told(5), told(6)], "came first, without a snapshot or checkpoint"),
-        ([checkpoint(5), told(6), Message(kind="RESET", place=6)], "RESET"),
-        ([checkpoint(5), replace(told(6), status="PLACED")], "change 6 is another one"),
-        ([checkpoint(5), told(6), replace(told(6), place=7)], "change 7 is not in the database"),
+        ([checkpoint(3), message_of(4), message_of(6)], "changes 5 to 5 were missed"),
+        ([checkpoint(3), message_of(4), message_of(4), message_of(5), message_of(6)], "change 4 came again"),
+        ([checkpoint(3), message_of(5), message_of(4), message_of(6)], "change 4 came again, or late"),
+        ([checkpoint(3), message_of(4), message_of(5)], "ended at 5, and the database is at 6"),
+        ([message_of(4), message_of(5), message_of(6)], "came first, without a snapshot or checkpoint"),
+        ([checkpoint(5), message_of(6), Message(kind="RESET", place=6)], "RESET"),
+        ([checkpoint(5), replace(message_of(6), status="PLACED")], "change 6 is another one"),
+        ([checkpoint(5), message_of(6), replace(message_of(6), place=7)], "change 7 is not in the database"),
     ],
 )
 def test_a_change_that_a_subscriber_missed_or_saw_wrongly_is_found(messages: list[Message], what: str) -> None:
     assert what in _found(5, followings=[account_following(Session(after=None, messages=messages))])
 
 
-def test_a_stream_that_resumes_elsewhere_than_asked_is_found() -> None:
-    first = Session(after=None, messages=[checkpoint(3), told(4)])
-    resumed = Session(after=4, messages=[checkpoint(5), told(6)])
+def test_a_stream_that_resumes_at_another_position_is_found() -> None:
+    first = Session(after=None, messages=[checkpoint(3), message_of(4)])
+    resumed = Session(after=4, messages=[checkpoint(5), message_of(6)])
 
     assert "a checkpoint at 5 after 4" in _found(5, followings=[account_following(first, resumed)])
 
 
-def test_an_error_that_does_not_ask_to_come_again_and_late_subscribers_are_found() -> None:
+def test_an_error_without_a_retry_and_late_subscribers_are_found() -> None:
     following = Following(subscriber=0, account_id="account-2", errors=["INTERNAL"])
 
     assert "error: INTERNAL" in _found(5, followings=[following])
@@ -208,7 +210,7 @@ def test_an_error_that_does_not_ask_to_come_again_and_late_subscribers_are_found
         (placing_step(attempt_before=1, attempts_changed=False), "a lease without a claim"),
     ],
 )
-def test_an_attempt_beside_another_or_after_its_end_is_found(step: PlacingStep, what: str) -> None:
+def test_an_attempt_concurrent_with_another_or_after_its_end_is_found(step: PlacingStep, what: str) -> None:
     assert what in _found(6, placing_steps=[step])
 
 
@@ -221,7 +223,7 @@ def test_a_claim_after_a_lease_has_ended_and_an_end_after_the_exchange_has_spoke
     assert _found(6, placing_steps=steps) == ""
 
 
-def test_an_older_attempt_that_ends_a_newer_one_is_found_unless_it_tells_what_the_exchange_has_shown() -> None:
+def test_an_older_attempt_that_ends_a_newer_one_is_found_unless_it_has_a_report_of_the_exchange() -> None:
     claimed_twice = [placing_step(), placing_step(attempt_before=1, attempt=2, writer=OTHER_WORKER)]
     ended = placing_step(attempt_before=2, attempt=2, lease_left_seconds=5.0, is_leased=False)
 
@@ -252,7 +254,7 @@ def test_an_older_leader_that_writes_is_found() -> None:
         ({"leftovers": [Leftover(name="Redis keys", value=9, allowed=8)]}, "Redis keys: 9, allowed are 8"),
     ],
 )
-def test_what_is_left_undone_or_not_given_back_is_found(changed: dict[str, Any], what: str) -> None:
+def test_unfinished_work_and_leaked_resources_are_found(changed: dict[str, Any], what: str) -> None:
     assert what in _found(7, **changed)
 
 
@@ -292,7 +294,7 @@ def test_a_cancel_of_what_the_exchange_calls_filled_is_over_once_it_is_refused()
 @pytest.mark.parametrize(
     ("status", "is_right"), [("IN_DOUBT", True), ("CANCELED", True), ("FAILED", True), ("EXPIRED", False)]
 )
-def test_a_forgotten_order_whose_acceptance_was_never_told_is_as_one_that_never_came(
+def test_a_forgotten_order_whose_acceptance_was_never_reported_counts_as_never_arrived(
     status: str, *, is_right: bool
 ) -> None:
     order = order_a(status=status, venue_order_id=None)
@@ -344,7 +346,7 @@ def test_an_order_that_is_accepted_in_a_halted_account_is_found(
 
 
 def _found(invariant: int, **changed: Any) -> str:
-    """What is found against that invariant when the good run is changed so."""
+    """Return the violations of that invariant in the good run with this change."""
     return "\n".join(each.what for each in check(good_run(**changed)) if each.invariant == invariant)
 
 
@@ -357,7 +359,7 @@ def completed_early(**changed: Any) -> Following:
     return replace(following, sessions=[first, replace(last, messages=messages)])
 
 
-def test_a_change_behind_a_completed_stream_is_a_violation_unless_the_stream_told_that_fills_were_missing() -> None:
+def test_a_change_after_a_completed_stream_is_a_violation_unless_the_stream_reported_missing_fills() -> None:
     found = check(good_run(followings=[completed_early()]))
     told_of_it = check(good_run(followings=[completed_early(shows_difference=True)]))
 
@@ -366,7 +368,7 @@ def test_a_change_behind_a_completed_stream_is_a_violation_unless_the_stream_tol
 
 
 @pytest.mark.parametrize(("status", "is_right"), [("REJECTED", True), ("CANCELED", False)])
-def test_a_rejection_may_be_worded_otherwise_behind_a_completed_stream_and_not_be_another_end(
+def test_a_rejection_may_have_another_text_after_a_completed_stream_but_not_another_end(
     status: str, *, is_right: bool
 ) -> None:
     changes = [
@@ -374,7 +376,7 @@ def test_a_rejection_may_be_worded_otherwise_behind_a_completed_stream_and_not_b
         change(5, A, 3, "REJECTED", ZERO, kind="REJECTED"),
         change(6, A, 4, status, ZERO, kind=status),
     ]
-    told_rejected = replace(told(5), status="REJECTED", filled_quantity=ZERO, kind="CHANGE", place=3)
+    told_rejected = replace(message_of(5), status="REJECTED", filled_quantity=ZERO, kind="CHANGE", place=3)
     session = Session(after=None, messages=[replace(told_rejected, kind="SNAPSHOT")], completed=True)
     following = Following(subscriber=1, account_id=ACCOUNT, order_id=A, sessions=[session])
 
@@ -384,9 +386,7 @@ def test_a_rejection_may_be_worded_otherwise_behind_a_completed_stream_and_not_b
 @pytest.mark.parametrize(
     ("kind", "is_right"), [("CORRECTED", True), ("RESOLVED", True), ("REVIVED", True), ("FILL", False)]
 )
-def test_behind_a_completed_stream_comes_what_the_exchange_takes_back_and_no_late_fill(
-    kind: str, *, is_right: bool
-) -> None:
+def test_after_a_completed_stream_busts_may_follow_and_no_late_fill(kind: str, *, is_right: bool) -> None:
     changes = [*CHANGES[:5], replace(CHANGES[5], kind=kind)]
 
     assert (_found(5, changes=changes, followings=[completed_early()]) == "") is is_right

@@ -1,4 +1,4 @@
-"""External orders of the run: every kind, every fate, by seed; and none of them in what is compared."""
+"""External orders of the run: every kind and every end, by seed; none of them is compared."""
 
 from tests.exchange.simulator.client import exchange
 from tools.chaos.external_load import FATES, RESTING_FIRST_ORDERS, plan_external
@@ -8,12 +8,12 @@ PLANS = [plan_external(seed=1, number=number) for number in range(RESTING_FIRST_
 PAGE_ROWS = 500
 
 
-def test_a_seed_gives_the_same_external_orders() -> None:
+def test_a_seed_has_the_same_external_orders() -> None:
     assert plan_external(seed=1, number=7) == plan_external(seed=1, number=7)
     assert plan_external(seed=1, number=7) != plan_external(seed=2, number=7)
 
 
-def test_more_of_them_rest_than_a_page_of_the_list_holds_before_any_other_fate() -> None:
+def test_more_of_them_stay_open_than_a_page_of_the_list_contains() -> None:
     fates = [plan.fate for plan in PLANS]
 
     assert RESTING_FIRST_ORDERS > PAGE_ROWS

@@ -1,4 +1,4 @@
-"""The answers of a gateway that the run plays, through the simulator that gives them."""
+"""The answers of a gateway that the run simulates, through the simulator that sends them."""
 
 from contextlib import suppress
 
@@ -18,7 +18,7 @@ from tools.chaos.gateway import (
 from tools.chaos.schedule import Kind
 
 
-def test_a_seed_gives_the_same_answers_in_the_same_order() -> None:
+def test_a_seed_has_the_same_answers_in_the_same_order() -> None:
     first, again, other = (make_scripts(Kind.GATEWAY_LOOK_UPS, seed=seed) for seed in ("1:2.5", "1:2.5", "2:2.5"))
 
     assert first == again
@@ -66,7 +66,7 @@ async def test_lost_submissions_are_executed_and_others_are_not() -> None:
     assert accepted == {Kind.GATEWAY_SUBMISSIONS: 0, Kind.GATEWAY_LOST_SUBMISSIONS: EACH_TIMES}
 
 
-async def test_in_silence_a_submission_is_executed_and_a_look_up_says_endpoint_not_found() -> None:
+async def test_in_silence_a_submission_is_executed_and_a_look_up_answers_endpoint_not_found() -> None:
     async with exchange() as client:
         await client.call("PUT", "/simulator/answers", list(make_scripts(Kind.GATEWAY_SILENCE, seed="1")))
         with pytest.raises(aiohttp.ServerDisconnectedError):

@@ -1,4 +1,4 @@
-"""The load's HTTP: connections are kept, and one whose answer is not certain is never used again."""
+"""The load's HTTP client: connections are reused, except after an uncertain answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +13,9 @@ Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def _served(answer: Answer) -> AsyncIterator[tuple[str, list[int]]]:
-    """A server that gives each request's body to `answer`; its address, and how many requests each connection had."""
+    """Run a server that passes each request's body to `answer`; yield its address, and the number of requests of
+    each connection.
+    """
     requests: list[int] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,7 +38,7 @@ async def _served(answer: Answer) -> AsyncIterator[tuple[str, list[int]]]:
 
 
 async def _echo(body: bytes, writer: asyncio.StreamWriter) -> None:
-    # In two pieces: an answer comes as the network likes.
+    # In two parts: an answer may arrive in any segments.
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body[:1])
     await writer.drain()
     await asyncio.sleep(0)
@@ -47,7 +49,7 @@ async def _post(connections: Connections, url: str, body: bytes = b"{}", *, time
     return await connections.post(url, "/graphql", body, token="t", timeout_seconds=timeout_seconds)
 
 
-async def test_requests_one_after_the_other_share_a_connection_and_those_at_once_do_not() -> None:
+async def test_sequential_requests_share_a_connection_and_concurrent_ones_do_not() -> None:
     connections = Connections()
     async with _served(_echo) as (url, requests):
         assert await _post(connections, url, b'"first"') == b'"first"'
@@ -79,7 +81,7 @@ async def test_a_connection_that_ends_before_its_answer_is_an_error_and_the_next
     assert requests == [1, 1]
 
 
-async def test_the_late_answer_to_a_request_that_timed_out_reaches_nobody() -> None:
+async def test_the_late_answer_to_a_request_that_timed_out_reaches_no_other() -> None:
     may_answer = asyncio.Event()
 
     async def late(body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -96,7 +98,7 @@ async def test_the_late_answer_to_a_request_that_timed_out_reaches_nobody() -> N
         connections.close()
 
 
-async def test_an_answer_that_does_not_tell_its_length_is_not_understood() -> None:
+async def test_an_answer_without_a_length_is_not_understood() -> None:
     async def endless(_body: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 503 Busy\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")
 

@@ -1,4 +1,4 @@
-"""How far subscribers are behind: a change's clock starts when the database has it."""
+"""How far subscribers are behind: a change's delay starts when the database has it."""
 
 from tools.chaos.evidence import Following, Message, Session
 from tools.chaos.lag import Lag
@@ -19,7 +19,7 @@ def test_a_subscriber_with_everything_is_not_behind() -> None:
     assert lag.worst_seconds == 0
 
 
-def test_what_a_subscriber_lacks_counts_from_the_first_look_that_showed_it() -> None:
+def test_a_missing_change_counts_from_the_first_comparison_that_showed_it() -> None:
     lag = Lag(followings=[_following(7)])
 
     lag.note({"account-1": 7}, now=100.0)
@@ -32,7 +32,7 @@ def test_what_a_subscriber_lacks_counts_from_the_first_look_that_showed_it() -> 
     assert lag.worst_seconds == 6
 
 
-def test_a_subscriber_who_saw_nothing_is_behind_and_a_completed_stream_is_not() -> None:
+def test_a_subscriber_without_changes_is_behind_and_a_completed_stream_is_not() -> None:
     lag = Lag(followings=[_following(None)])
     over = Lag(followings=[_following(2, order_id="order-a", completed=True)])
 

@@ -1,4 +1,4 @@
-"""What may be held after the calm: what was held before, and what pools keep by design."""
+"""Resources after the quiet phase: those from before, and those that pools keep by design."""
 
 from collections import Counter
 

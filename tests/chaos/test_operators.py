@@ -1,4 +1,4 @@
-"""The operator of a run takes back by hand what the exchange took back unheard, where that was alerted."""
+"""The operator of a run busts executions that the exchange busted without an event, where that was alerted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ EVENT = {"kind": "event", "order_id": "v-1", "client_order_id": NAME, "price": "
 
 @dataclass(slots=True)
 class FakeClients:
-    """Takes every request, and notes it."""
+    """Accepts every request, and records it."""
 
     asked: list[Json] = field(default_factory=list)
     urls: Sequence[str] = ("http://api",)
@@ -45,7 +45,9 @@ class FakeClients:
 
 
 def _operator(clients: FakeClients, *, alerts: set[Alert], halted: Sequence[str] = ()) -> Operator:
-    """Return an operator of an order whose correction, x-3 of x-1, was recorded as a fill beside what it corrects."""
+    """Return an operator of an order whose correction, x-3 of x-1, was recorded as a fill in addition to the
+    corrected one.
+    """
     journal = Journal()
     accepted = {"kind": "order", "order_id": "v-1", "client_order_id": NAME, "symbol": "AAPL", "qty": "5"}
     fill = EVENT | {"event": "partial_fill", "execution_id": "x-1", "qty": "2"}
@@ -75,7 +77,7 @@ def _recorded(execution_id: str, quantity: int) -> StoredExecution:
     )
 
 
-async def test_what_the_exchange_has_no_more_is_taken_back_once_and_nothing_else() -> None:
+async def test_only_executions_missing_at_the_exchange_are_busted_once() -> None:
     clients = FakeClients()
     operator = _operator(clients, alerts={("fills_excess", str(ORDER), "v-1")})
 
@@ -96,7 +98,7 @@ async def test_an_order_that_the_exchange_has_under_other_terms_is_adopted() -> 
     assert [asked["action"] for asked in clients.asked] == [{"adoptVenueOrderId": "v-1"}]
 
 
-async def test_a_halt_that_began_after_its_end_was_asked_for_is_ended() -> None:
+async def test_a_halt_that_began_after_the_request_to_resume_is_ended() -> None:
     clients = FakeClients()
 
     await _operator(clients, alerts=set(), halted=["account-7"]).resolve()

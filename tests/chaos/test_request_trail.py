@@ -18,7 +18,7 @@ def _page(*rows: Json, first: int = 1, is_complete: bool = True) -> Json:
     return {"requests": list(rows), "first": first, "is_complete": is_complete}
 
 
-def test_only_submissions_and_look_ups_of_an_order_are_kept() -> None:
+def test_only_submissions_and_look_ups_of_an_order_are_recorded() -> None:
     trail = RequestTrail()
     cancel = _row(3, SUBMISSION, method="DELETE", path="/v2/orders/v-1", client_order_id=None)
     page = _page(_row(1, SUBMISSION), _row(2, LOOK_UP), cancel, _row(4, SUBMISSION, client_order_id=None))

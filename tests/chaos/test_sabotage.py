@@ -1,4 +1,4 @@
-"""The sabotages break what they say, in the product as it is: one that has nothing to break any more fails."""
+"""Each sabotage breaks its rule in the current product: one that no longer finds its code fails."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ def test_a_sabotage_of_what_is_not_there_fails() -> None:
         replace_attribute(Submission, "_look_up_again", None)
 
 
-async def test_without_look_ups_nothing_is_found_and_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_look_ups_nothing_is_found_and_no_request_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     SABOTAGES["no-look-up"](monkeypatch.setattr)
 
     assert await Submission._look_up(None, None) is None  # type: ignore[arg-type] # noqa: SLF001 - it must not touch either
@@ -37,7 +37,7 @@ def test_ignored_claims_make_due_what_is_under_a_lease(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
-def test_a_believed_refusal_ends_the_order_whoever_it_is_from(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_believed_refusal_ends_the_order_for_any_sender(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     unknown = OutcomeUnknown(error="a gateway's answer")
     monkeypatch.setattr(outcomes, "submission_outcome", lambda _answer: unknown)
     SABOTAGES["refusal-believed"](monkeypatch.setattr)

@@ -1,4 +1,4 @@
-"""What is injected follows from the seed, and leaves nothing out."""
+"""The injected faults are determined by the seed, and cover everything."""
 
 from collections import Counter
 from decimal import Decimal
@@ -26,7 +26,7 @@ def test_a_longer_storm_begins_as_a_shorter_one() -> None:
     assert list(long[: len(short)]) == list(short)
 
 
-def test_a_fault_comes_every_third_of_a_second_to_two_seconds() -> None:
+def test_a_fault_is_injected_every_third_of_a_second_to_two_seconds() -> None:
     for seed in SEEDS:
         schedule = make_schedule(seed=seed, seconds=60)
         pauses = [later.at - earlier.at for earlier, later in pairwise(schedule)]
@@ -85,7 +85,7 @@ def test_every_clock_is_off_by_the_seed_each_by_its_own_time() -> None:
     assert set(make_offsets(seed=3, seconds_max=0).values()) == {0}
 
 
-def test_the_exchange_takes_every_rate_and_amends_nothing_once_the_faults_have_ended() -> None:
+def test_the_exchange_accepts_every_rate_and_amends_nothing_once_the_faults_have_ended() -> None:
     usual = Faults().changed(usual_faults(habits=1, has_id_check=True))
     twice = Faults().changed(usual_faults(habits=2, has_id_check=True))
 

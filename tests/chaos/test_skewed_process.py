@@ -26,6 +26,8 @@ def test_a_process_asks_a_clock_that_is_off_whichever_it_asks(put_off: str, show
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     command = [sys.executable, "-c", SHOW.format(put_off=put_off)]
 
-    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=30)
+    reported = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=30
+    )
 
-    assert told.stdout.split("\n")[0] == f"{shown} True True"
+    assert reported.stdout.split("\n")[0] == f"{shown} True True"

@@ -1,4 +1,4 @@
-"""A second submission of an id is judged by what arrived at the exchange before it: hand-made request logs."""
+"""A second submission of an id is checked against the earlier requests at the exchange: constructed request logs."""
 
 import pytest
 
@@ -11,17 +11,17 @@ LEASE_SECONDS = 6.0
 
 
 def submission(at: float, order_id: str = A, *, life: int = 0) -> VenueRequest:
-    """A submission that arrived at that moment."""
+    """Return a submission that arrived at that time."""
     return VenueRequest(order_id=order_id, at=at, life=life, is_submission=True)
 
 
 def look_up(at: float, order_id: str = A, *, shows_absence: bool = True, life: int = 0) -> VenueRequest:
-    """A look-up that arrived at that moment."""
+    """Return a look-up that arrived at that time."""
     return VenueRequest(order_id=order_id, at=at, life=life, is_submission=False, shows_absence=shows_absence)
 
 
 def run_with(*requests: VenueRequest, pause: Pause | None = None, cut_short: int | None = None) -> Evidence:
-    """The good run with these requests."""
+    """Return the good run with these requests."""
     return good_run(
         requests=requests,
         lease_seconds=LEASE_SECONDS,

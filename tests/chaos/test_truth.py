@@ -41,7 +41,7 @@ def test_external_orders_and_their_executions_are_left_out_and_counted() -> None
     assert (journal.executions, journal.external_orders, journal.external_executions) == ([], 1, 1)
 
 
-def test_an_order_that_was_accepted_twice_is_told_twice() -> None:
+def test_an_order_that_was_accepted_twice_is_reported_twice() -> None:
     assert len(_read([ACCEPTED, ACCEPTED | {"order_id": "v-2"}]).orders) == 2
 
 
@@ -52,7 +52,7 @@ def test_executions_are_the_fills_with_their_exact_numbers() -> None:
     ]
 
 
-def test_an_execution_is_what_its_newest_amendment_says_under_its_first_id() -> None:
+def test_an_execution_has_the_value_of_its_newest_amendment_under_its_first_id() -> None:
     corrected = NEW | {"event": "trade_correct", "execution_id": "x-3", "previous_execution_id": "x-1"}
     again = corrected | {"execution_id": "x-4", "previous_execution_id": "x-3", "qty": "1", "price": "9"}
     busted = NEW | {
@@ -95,7 +95,7 @@ def test_a_forgotten_order_is_neither_open_nor_over() -> None:
     assert [(order.end, order.is_forgotten) for order in journal.orders] == [(None, True)]
 
 
-def test_a_nodes_id_gives_the_id_under_which_the_exchange_has_the_order() -> None:
+def test_a_nodes_id_converts_to_the_orders_id_at_the_exchange() -> None:
     assert order_id_of("ord_0199aabbccdd7eeeafff001122334455") == "0199aabb-ccdd-7eee-afff-001122334455"
 
 

@@ -1,1 +1,1 @@
-"""What each port promises, asked of every adapter: the one that runs and the one that unit tests stand on."""
+"""The contract of each port, tested with every adapter: the production one and the fake of unit tests."""

@@ -11,7 +11,7 @@ from tests.support.store_driver import Clerk
 
 @pytest.fixture(params=["memory", "PostgreSQL"])
 def adapters(request: pytest.FixtureRequest) -> Adapters:
-    """What keeps orders, and what reads them; the clock of each is the real one."""
+    """Return adapters that store and read orders; each uses the real clock."""
     if request.param == "memory":
         return memory_adapters()
     database: Database = request.getfixturevalue("database")
@@ -20,17 +20,17 @@ def adapters(request: pytest.FixtureRequest) -> Adapters:
 
 @pytest.fixture
 def store(adapters: Adapters) -> OrderStore:
-    """The order store under test."""
+    """Return the order store under test."""
     return adapters.orders
 
 
 @pytest.fixture
 def reader(adapters: Adapters) -> OrderReader:
-    """The reader under test."""
+    """Return the reader under test."""
     return adapters.reader
 
 
 @pytest.fixture
 def clerk(store: OrderStore) -> Clerk:
-    """Accepts orders and records reports through the store under test."""
+    """Return a clerk that stores orders and records reports through the store under test."""
     return Clerk(store)

@@ -43,8 +43,8 @@ from tests.support.postgres_stores import VENUE, make_store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapters:
-    """Adapters over the same orders. `forget` drops the changes of an account up to a sequence; `other_prices` are
-    another process' prices.
+    """Adapters over the same orders. `forget` deletes the changes of an account up to a sequence; `other_prices`
+    are another process's prices.
     """
 
     orders: OrderStore
@@ -68,7 +68,7 @@ class Adapters:
 
 
 def memory_adapters() -> Adapters:
-    """What unit tests stand on."""
+    """Return the adapters of unit tests."""
     positions = MemoryStreamPositions(now)
     orders = MemoryOrderStore(now, positions)
     log = MemoryChangeLog(orders.changes)
@@ -100,7 +100,7 @@ def memory_adapters() -> Adapters:
 
 
 def postgres_adapters(database: Database) -> Adapters:
-    """What processes run on."""
+    """Return the adapters of processes."""
     return Adapters(
         orders=make_store(database),
         reader=PostgresOrderReader(database),

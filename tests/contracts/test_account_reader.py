@@ -1,4 +1,4 @@
-"""AccountReader: the list of accounts, which ids are known, and when each placed its last order."""
+"""AccountReader: the list of accounts, which ids exist, and when each placed its last order."""
 
 from datetime import UTC
 
@@ -19,7 +19,7 @@ ACCOUNTS = ("a%", "a_", "a_b", "aa", "ab", "b", "\u00e9", "B", "a", "\U0001f600"
 
 @pytest.fixture
 def accounts(adapters: Adapters) -> AccountReader:
-    """The reader under test."""
+    """Return the reader under test."""
     return adapters.accounts
 
 
@@ -47,9 +47,7 @@ async def test_accounts_are_listed_by_code_point_and_pages_show_each_once(
 
 
 @pytest.mark.parametrize("search", ["a", "a_", "a%", "%", "_", "A", "b", "\u00e9", "\U0001f600", "zz", ""])
-async def test_a_search_is_the_start_of_an_id_letter_by_letter(
-    accounts: AccountReader, clerk: Clerk, search: str
-) -> None:
+async def test_a_search_is_the_exact_start_of_an_id(accounts: AccountReader, clerk: Clerk, search: str) -> None:
     await clerk.store(len(ACCOUNTS), accounts=ACCOUNTS)
 
     expected = sorted(one for one in ACCOUNTS if one.startswith(search))

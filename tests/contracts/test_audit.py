@@ -81,7 +81,7 @@ async def test_actions_are_paged_filtered_and_found_by_their_ids(adapters: Adapt
     assert [row.sequence for row in found] == [8]
 
 
-async def test_limits_that_somebody_else_has_replaced_meanwhile_are_neither_replaced_nor_cleared(
+async def test_limits_replaced_by_a_concurrent_action_are_neither_replaced_nor_cleared(
     adapters: Adapters,
 ) -> None:
     first = await save_limits(adapters.book, AccountLimits(max_open_orders=5, set_by="olga"))
@@ -145,7 +145,7 @@ async def test_what_is_committed_is_unsealed_until_a_seal_covers_it(adapters: Ad
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-async def test_the_account_sealed_longest_ago_comes_first(adapters: Adapters, clerk: Clerk, limit: int) -> None:
+async def test_the_account_sealed_longest_ago_is_first(adapters: Adapters, clerk: Clerk, limit: int) -> None:
     await clerk.store(3, accounts=("alice", "bob", "carol"))
     for name in ("carol", "alice"):
         start = account_genesis(name)

@@ -1,4 +1,4 @@
-"""BreakerStore, and what the order store makes of it: nothing is claimed while it is shut, then one order at a time."""
+"""BreakerStore, and its effect on the order store: no claims while the circuit is open, then one order at a time."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ LONG = timedelta(seconds=100)
 
 @pytest.fixture
 def breaker(adapters: Adapters) -> BreakerStore:
-    """The gate under test."""
+    """Return the breaker under test."""
     return adapters.breaker
 
 
@@ -29,9 +29,7 @@ async def failed(breaker: BreakerStore, *, threshold: int = 3, open_for: timedel
     return await breaker.record_failure(error="connection refused", threshold=threshold, open_for=open_for)
 
 
-async def test_a_gate_that_nobody_touched_lets_everything_through(
-    breaker: BreakerStore, store: OrderStore, clerk: Clerk
-) -> None:
+async def test_a_closed_breaker_allows_everything(breaker: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
     ids = await clerk.store(3)
 
     state = await breaker.state()
@@ -42,7 +40,7 @@ async def test_a_gate_that_nobody_touched_lets_everything_through(
     assert {(claim.is_probe, claim.venue_failures) for claim in claims} == {(False, 0)}
 
 
-async def test_failures_below_the_threshold_are_told_to_the_next_claim_and_hold_nothing_up(
+async def test_failures_below_the_threshold_are_returned_to_the_next_claim_and_delay_nothing(
     breaker: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.store(2)
@@ -73,9 +71,7 @@ async def test_one_failure_is_enough_where_the_threshold_is_one(breaker: Breaker
     assert not (await failed(breaker, threshold=1)).is_new
 
 
-async def test_nothing_is_claimed_behind_an_open_circuit(
-    breaker: BreakerStore, store: OrderStore, clerk: Clerk
-) -> None:
+async def test_nothing_is_claimed_with_an_open_circuit(breaker: BreakerStore, store: OrderStore, clerk: Clerk) -> None:
     ids = await clerk.store(3)
     await failed(breaker, threshold=1)
 
@@ -85,7 +81,7 @@ async def test_nothing_is_claimed_behind_an_open_circuit(
     assert {(row.attempt, row.attempts, row.lease_until) for row in loaded.values()} == {(0, 0, None)}
 
 
-async def test_one_order_at_a_time_probes_a_circuit_whose_time_has_come(
+async def test_one_order_at_a_time_probes_a_circuit_with_a_due_probe(
     breaker: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.store(6)
@@ -100,7 +96,7 @@ async def test_one_order_at_a_time_probes_a_circuit_whose_time_has_come(
     assert (await breaker.state()).held_for > LEASE / 3
 
 
-async def test_a_gate_where_nothing_is_due_keeps_its_probe(
+async def test_a_breaker_where_nothing_is_due_keeps_its_probe(
     breaker: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
     await failed(breaker, threshold=1, open_for=NO_TIME)
@@ -125,7 +121,7 @@ async def test_success_closes_the_circuit_and_ends_the_run_of_failures(
     assert not (await failed(breaker)).is_new
 
 
-async def test_a_probe_that_showed_nothing_lets_the_next_one_through(
+async def test_a_probe_that_showed_nothing_allows_the_next_one(
     breaker: BreakerStore, store: OrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.store(3)
@@ -165,7 +161,7 @@ async def test_an_open_circuit_holds_no_cancel_request_up(
     assert len(await store.claim_cancels([placed], lease=LEASE)) == 1
 
 
-async def test_a_pause_is_told_once_and_made_longer_but_never_shorter(breaker: BreakerStore) -> None:
+async def test_a_pause_is_logged_once_and_made_longer_but_never_shorter(breaker: BreakerStore) -> None:
     waits = [60 * timedelta(seconds=1), 60.5 * timedelta(seconds=1), timedelta(seconds=5), LONG]
 
     news = [await breaker.pause(wait=wait, error="too many requests") for wait in waits]

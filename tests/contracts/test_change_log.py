@@ -1,4 +1,4 @@
-"""ChangeLog: what a subscriber missed, where accounts stand, and when history is gone."""
+"""ChangeLog: a subscriber's missed changes, positions of accounts, and when history was deleted."""
 
 from datetime import timedelta
 
@@ -16,11 +16,11 @@ from tests.support.store_driver import Clerk
 
 @pytest.fixture
 def log(adapters: Adapters) -> ChangeLog:
-    """The change log under test."""
+    """Return the change log under test."""
     return adapters.log
 
 
-async def test_missed_changes_come_in_the_accounts_order_as_they_were_recorded(log: ChangeLog, clerk: Clerk) -> None:
+async def test_missed_changes_are_sent_in_the_accounts_order_of_recording(log: ChangeLog, clerk: Clerk) -> None:
     first, second = await clerk.store(2)
     recorded = await clerk.record(
         {first: [accepted(venue_order_id="v-1"), filled("10", name="e-1")], second: [accepted(venue_order_id="v-2")]}
@@ -90,7 +90,9 @@ async def test_missed_changes_of_one_order_leave_the_others_out(log: ChangeLog, 
     assert await log.order_changes_after(second, 2, limit=10) == []
 
 
-async def test_history_that_is_no_longer_kept_is_gone(log: ChangeLog, clerk: Clerk, adapters: Adapters) -> None:
+async def test_history_that_is_no_longer_stored_raises_history_gone(
+    log: ChangeLog, clerk: Clerk, adapters: Adapters
+) -> None:
     (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted(), filled("10", name="e-1")]})
     await adapters.forget("alice", 2)
@@ -115,7 +117,7 @@ async def test_history_that_is_gone_entirely_is_gone_too(log: ChangeLog, clerk: 
         await log.order_changes_after(order_id, 0, limit=10)
 
 
-async def test_positions_tell_where_accounts_stand(log: ChangeLog, clerk: Clerk) -> None:
+async def test_positions_are_those_of_the_accounts(log: ChangeLog, clerk: Clerk) -> None:
     await clerk.store(3, accounts=("a", "b", "a"))
 
     assert await log.position("a") == 2

@@ -1,4 +1,4 @@
-"""InstrumentCatalog: saved as they are, seen at once by who saved them, searched by the start of their names."""
+"""InstrumentCatalog: saved unchanged, immediately visible to the same process, searched by the start of their names."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -18,11 +18,11 @@ AIRBUS = replace(APPLE, isin="NL0000235190", symbol="AIR", name="Airbus 100%", c
 
 @pytest.fixture
 def catalog(adapters: Adapters) -> InstrumentCatalog:
-    """The catalog under test."""
+    """Return the catalog under test."""
     return adapters.catalog
 
 
-async def test_saving_tells_how_many_differ(catalog: InstrumentCatalog) -> None:
+async def test_saving_returns_how_many_differ(catalog: InstrumentCatalog) -> None:
     assert await catalog.save([APPLE, SAP]) == 2
     assert await catalog.save([APPLE, replace(SAP, tick_size=Decimal("0.0100"))]) == 0
     assert await catalog.save([replace(APPLE, tradable=False), SAP, AIRBUS]) == 2
@@ -30,13 +30,13 @@ async def test_saving_tells_how_many_differ(catalog: InstrumentCatalog) -> None:
     assert await catalog.find(APPLE.isin) == replace(APPLE, tradable=False)
 
 
-async def test_of_one_instrument_given_twice_the_last_is_saved(catalog: InstrumentCatalog) -> None:
+async def test_of_a_repeated_instrument_the_last_is_saved(catalog: InstrumentCatalog) -> None:
     assert await catalog.save([APPLE, replace(APPLE, name="Apple")]) == 1
 
     assert await catalog.find(APPLE.isin) == replace(APPLE, name="Apple")
 
 
-async def test_what_is_saved_here_is_seen_here_at_once(catalog: InstrumentCatalog) -> None:
+async def test_saved_values_are_visible_here_immediately(catalog: InstrumentCatalog) -> None:
     await catalog.save([APPLE])
     await catalog.find(APPLE.isin)
 

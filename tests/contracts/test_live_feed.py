@@ -1,4 +1,4 @@
-"""LiveFeed: what a subscriber is given first, what then, and when it ends; the hub works from the log alone here."""
+"""LiveFeed: what a subscriber receives first, what then, and when it ends; here the hub works only from the log."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A feed, and who makes what it tells."""
+    """A feed, and the clerk that creates its changes."""
 
     feed: LiveFeed
     clerk: Clerk
@@ -33,7 +33,7 @@ class Live:
 
 @pytest.fixture(params=["memory", "hub over memory", "hub over PostgreSQL"])
 def adapters(request: pytest.FixtureRequest) -> Adapters:
-    """What keeps the orders behind the feed."""
+    """Return the adapters that store the orders behind the feed."""
     if request.param == "hub over PostgreSQL":
         return postgres_adapters(request.getfixturevalue("database"))
     return memory_adapters()
@@ -41,7 +41,7 @@ def adapters(request: pytest.FixtureRequest) -> Adapters:
 
 @pytest.fixture
 async def live(request: pytest.FixtureRequest, adapters: Adapters) -> AsyncIterator[Live]:
-    """The feed under test."""
+    """Return the feed under test."""
     if request.node.callspec.params["adapters"] == "memory":
         assert isinstance(adapters.orders, MemoryOrderStore)
         yield Live(MemoryLiveFeed(adapters.orders), Clerk(adapters.orders))
@@ -50,7 +50,7 @@ async def live(request: pytest.FixtureRequest, adapters: Adapters) -> AsyncItera
         yield Live(listening.feed, Clerk(adapters.orders))
 
 
-async def test_an_order_is_shown_as_it_stands_and_then_change_by_change_until_it_is_final(live: Live) -> None:
+async def test_an_order_is_sent_as_a_snapshot_and_then_change_by_change_until_it_is_final(live: Live) -> None:
     (order_id,) = await live.clerk.store(1)
     async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=None))) as items:
         (first,) = await _take(items, 1)
@@ -61,7 +61,7 @@ async def test_an_order_is_shown_as_it_stands_and_then_change_by_change_until_it
     assert rest == list(recorded)
 
 
-async def test_a_version_that_was_seen_is_followed_by_what_came_since(live: Live) -> None:
+async def test_a_version_that_was_seen_is_followed_by_the_later_changes(live: Live) -> None:
     (order_id,) = await live.clerk.store(1)
     recorded = await live.clerk.record({order_id: [accepted(), filled("40"), ended(End.CANCELED)]})
 
@@ -85,7 +85,7 @@ async def test_a_final_order_that_was_seen_has_nothing_more_to_tell(live: Live) 
     assert await _all(_each(live.feed.order(order_id, account_id="alice", after_version=2))) == []
 
 
-async def test_a_version_from_the_future_gives_the_order_as_it_stands(live: Live) -> None:
+async def test_a_version_from_the_future_returns_the_current_order(live: Live) -> None:
     (order_id,) = await live.clerk.store(1)
     async with aclosing(_each(live.feed.order(order_id, account_id="alice", after_version=7))) as items:
         (first,) = await _take(items, 1)
@@ -101,7 +101,7 @@ async def test_an_unknown_order_and_another_accounts_order_are_not_found(live: L
             await _all(_each(live.feed.order(asked, account_id=account_id, after_version=None)))
 
 
-async def test_an_account_is_given_where_it_stands_and_then_every_change_of_its_orders(live: Live) -> None:
+async def test_an_account_gets_its_position_and_then_every_change_of_its_orders(live: Live) -> None:
     first, second, foreign = await live.clerk.store(3, accounts=("alice", "alice", "other"))
     async with aclosing(_each(live.feed.account("alice", after=None))) as items:
         opening = await _take(items, 1)
@@ -115,7 +115,7 @@ async def test_an_account_is_given_where_it_stands_and_then_every_change_of_its_
         assert await _take(items, 2) == recorded
 
 
-async def test_an_account_is_given_everything_since_a_sequence(live: Live) -> None:
+async def test_an_account_gets_everything_since_a_sequence(live: Live) -> None:
     (order_id,) = await live.clerk.store(1)
     recorded = await live.clerk.record({order_id: [accepted(), filled("40")]})
 
@@ -131,7 +131,7 @@ async def test_a_sequence_from_the_future_is_of_another_history(live: Live) -> N
 
 
 async def _each(steps: AsyncGenerator[Sequence[Item]]) -> AsyncGenerator[Item]:
-    """The items one by one: how many a step gives is the feed's own affair, but that it gives one."""
+    """Yield the items one by one: a step may return several, but at least one."""
     async with aclosing(steps):
         async for items in steps:
             assert items

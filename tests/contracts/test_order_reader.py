@@ -1,4 +1,4 @@
-"""OrderReader: what is visible, pages that stay stable while rows come, histories as they stood."""
+"""OrderReader: what is visible, stable pages while rows are added, histories with the order after each change."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -67,7 +67,7 @@ async def test_pages_walked_both_ways_show_every_order_once(
 
 
 @pytest.mark.parametrize("sort", list(OrderSort))
-async def test_orders_that_come_while_paging_neither_repeat_nor_hide_others(
+async def test_orders_added_while_paging_neither_repeat_nor_hide_others(
     reader: OrderReader, clerk: Clerk, sort: OrderSort
 ) -> None:
     ids = await clerk.store(6)
@@ -100,7 +100,7 @@ async def test_a_page_between_two_keys_knows_what_lies_outside(reader: OrderRead
 
 
 @pytest.mark.parametrize("limit", [1, 4, 5, 6])
-async def test_the_newest_orders_are_the_same_with_and_without_a_filter_that_lets_all_through(
+async def test_the_newest_orders_are_the_same_with_and_without_a_filter_that_matches_all(
     reader: OrderReader, clerk: Clerk, limit: int
 ) -> None:
     ids = await clerk.store(10, accounts=("alice", "other"))
@@ -170,7 +170,7 @@ async def test_a_history_shows_each_change_as_the_order_stood_then(reader: Order
     assert (middle.has_previous, middle.has_next) == (True, True)
 
 
-async def test_the_venue_orders_of_a_replaced_order_are_read_as_they_came(reader: OrderReader, clerk: Clerk) -> None:
+async def test_the_venue_orders_of_a_replaced_order_are_read_in_their_order(reader: OrderReader, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     link = OrderReplaced(venue_order_id="V2", replaces="V1", at=at(4), venue_client_order_id="by-hand")
     count = VenueCount(at=at(5), quantity=Decimal(7))

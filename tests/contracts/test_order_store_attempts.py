@@ -1,4 +1,4 @@
-"""OrderStore, how attempts end: fences, leases let go, the budget, and orders canceled before they were ever sent."""
+"""OrderStore, how attempts end: fences, released leases, the budget, and orders canceled before they were sent."""
 
 from datetime import timedelta
 

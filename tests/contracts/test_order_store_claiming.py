@@ -17,7 +17,7 @@ NO_TIME = timedelta(0)
 MOMENT = timedelta(milliseconds=1)
 
 
-async def test_a_claim_tells_the_attempt_and_the_stores_clock(store: OrderStore, clerk: Clerk) -> None:
+async def test_a_claim_returns_the_attempt_and_the_stores_clock(store: OrderStore, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
 
     (claim,) = await store.claim([order_id], lease=LEASE)
@@ -96,7 +96,7 @@ async def test_a_cancel_request_is_taken_by_one_until_its_time_is_over(store: Or
     assert await store.claim_due_cancels(limit=5, overdue_by=NO_TIME, lease=LEASE) == []
 
 
-async def test_a_cancel_request_that_nobody_brought_is_swept(store: OrderStore, clerk: Clerk) -> None:
+async def test_a_cancel_request_that_was_not_sent_is_swept(store: OrderStore, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     await _ask_to_cancel(clerk, order_id)
 
@@ -118,7 +118,7 @@ async def test_an_answered_cancel_request_is_not_due(store: OrderStore, clerk: C
     assert await store.claim_cancels([order_id], lease=LEASE) == []
 
 
-async def test_orders_open_at_the_venue_come_the_most_silent_first(store: OrderStore, clerk: Clerk) -> None:
+async def test_orders_open_at_the_venue_are_sorted_by_silence(store: OrderStore, clerk: Clerk) -> None:
     first, second, over, unsent = await clerk.store(4)
     for order_id in (second, first, over):
         await clerk.record({order_id: [accepted(venue_order_id=f"v-{order_id}")]})
@@ -160,7 +160,7 @@ async def _ask_to_cancel(clerk: Clerk, order_id: UUID) -> None:
     await clerk.orders.write([replace(write, cancel_in=NO_TIME)])
 
 
-async def test_a_claim_holds_until_it_is_too_old_for_what_is_asked(store: OrderStore, clerk: Clerk) -> None:
+async def test_a_claim_holds_until_it_is_too_old_for_the_question(store: OrderStore, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     (claim,) = await store.claim([order_id], lease=LEASE)
 

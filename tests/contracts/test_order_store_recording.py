@@ -1,4 +1,4 @@
-"""OrderStore, recording: everything or nothing, against versions and facts that never shrink, exactly."""
+"""OrderStore, recording: everything or nothing, with checks of versions and of facts that only grow, exactly."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -67,7 +67,7 @@ async def test_a_restatement_is_read_back_exactly_and_only_by_the_changes_since(
     assert [change.kind for change in recorded] == [ChangeKind.PLACED, ChangeKind.RESTATED]
 
 
-async def test_changes_come_back_in_order_with_their_places_in_each_account(store: OrderStore, clerk: Clerk) -> None:
+async def test_changes_come_back_in_order_with_their_positions_in_each_account(store: OrderStore, clerk: Clerk) -> None:
     ids = await clerk.store(4, accounts=("b", "a"))
     writes = await clerk.decide(
         {order_id: [accepted(venue_order_id=f"v-{order_id}"), filled("10", name=f"e-{order_id}")] for order_id in ids}
@@ -98,7 +98,7 @@ async def test_one_stale_order_among_many_and_nothing_at_all_is_written(store: O
     loaded = await store.load_reported([name_of(one) for one in ids], keys)
     assert {one.order.id for one in loaded.values() if one.order.version > 1} == {ids[31]}
     assert not any(one.executions for one in loaded.values())
-    # The next change of each account comes right behind its last one: no place was used up.
+    # The next change of each account follows its last one directly: no sequence number was skipped.
     sequences = [
         stored.change.sequence
         for account in "abc"
@@ -137,7 +137,7 @@ async def test_a_write_of_nothing_is_nothing(store: OrderStore) -> None:
     ],
     ids=["another end", "a sent request", "a refusal of nothing", "an unknown outcome"],
 )
-async def test_a_fact_that_came_without_a_version_makes_an_older_decision_stale(
+async def test_a_fact_that_came_without_a_version_conflicts_with_an_older_decision(
     store: OrderStore, clerk: Clerk, quietly: Sequence[Report]
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -236,7 +236,7 @@ async def test_an_execution_that_is_stored_under_another_id_makes_a_write_stale(
     assert [execution.cumulative_quantity for execution in after.executions] == [10]
 
 
-async def test_a_kept_order_whose_fill_turns_out_to_be_stored_is_read_again(store: OrderStore, clerk: Clerk) -> None:
+async def test_a_cached_order_whose_fill_turns_out_to_be_stored_is_read_again(store: OrderStore, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     recording = Recording(
         orders=store,
@@ -302,7 +302,7 @@ async def test_executions_are_found_by_their_id_and_by_their_cumulative_quantity
     assert {execution.venue_execution_id for execution in loaded[name_of(order_id)].executions} == {"E1", "E2"}
 
 
-async def test_an_open_cancel_request_is_due_when_it_was_said_and_not_before(store: OrderStore, clerk: Clerk) -> None:
+async def test_an_open_cancel_request_is_due_at_its_due_time_and_not_before(store: OrderStore, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     (write,) = await clerk.decide({order_id: [accepted(), cancel_asked()]})
 
@@ -352,7 +352,7 @@ async def test_a_refusal_is_read_as_it_was_written(store: OrderStore, clerk: Cle
     assert (decided.status, decided.reason) == (OrderStatus.REJECTED, VENUE_REFUSES)
 
 
-async def test_a_kept_refusal_survives_a_write_that_did_not_read_it(store: OrderStore, clerk: Clerk) -> None:
+async def test_a_stored_refusal_survives_a_write_that_did_not_read_it(store: OrderStore, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [became_unknown()]})
     decided_before = await clerk.decide({order_id: [cancel_asked()]})
@@ -375,7 +375,7 @@ async def test_a_report_decided_before_a_refusal_was_recorded_is_decided_again(s
     assert [change.kind for change in recorded] == [ChangeKind.REVIVED]
 
 
-async def test_every_id_of_an_execution_is_kept_and_one_of_them_counts(store: OrderStore, clerk: Clerk) -> None:
+async def test_every_id_of_an_execution_is_stored_and_one_of_them_counts(store: OrderStore, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     correction = replace(corrected("7"), amendment_id="E1-corrected")
     bust = replace(busted("E1-corrected"), amendment_id="E1-busted", at=at(9))
@@ -497,7 +497,7 @@ async def test_successors_are_read_back_exactly_and_find_their_order(store: Orde
     assert set(await store.recorded_fills(fills)) == {fills[0], fills[2]}
 
 
-async def test_a_successor_that_grew_without_a_version_makes_an_older_decision_stale(
+async def test_a_successor_that_grew_without_a_version_conflicts_with_an_older_decision(
     store: OrderStore, clerk: Clerk
 ) -> None:
     (order_id,) = await clerk.store(1)

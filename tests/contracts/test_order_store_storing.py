@@ -9,7 +9,9 @@ from tests.support.examples import filled, new_order, now
 from tests.support.store_driver import Clerk
 
 
-async def test_an_accepted_order_is_pending_due_at_once_and_the_first_change_of_its_account(store: OrderStore) -> None:
+async def test_an_accepted_order_is_pending_due_immediately_and_the_first_change_of_its_account(
+    store: OrderStore,
+) -> None:
     order = new_order(at=now())
 
     stored = await store.store(order)
@@ -38,7 +40,7 @@ async def test_one_client_order_id_in_two_accounts_is_two_orders(store: OrderSto
     assert [one.change.sequence for one in stored if one.change] == [1, 1]
 
 
-async def test_a_repeat_gives_the_order_as_it_stands_now(store: OrderStore, clerk: Clerk) -> None:
+async def test_a_repeat_returns_the_current_order(store: OrderStore, clerk: Clerk) -> None:
     order = new_order()
     await store.store(order)
     await clerk.record({order.id: [filled("40")]})

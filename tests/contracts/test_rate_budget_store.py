@@ -20,13 +20,13 @@ LIMIT = 40
 
 @pytest.fixture
 def budgets(adapters: Adapters) -> RateBudgetStore:
-    """The store under test."""
+    """Return the store under test."""
     return adapters.budgets
 
 
 @pytest.fixture
 def breaker(adapters: Adapters) -> BreakerStore:
-    """The breaker that has the venue's pause."""
+    """Return the breaker that has the venue's pause."""
     return adapters.breaker
 
 
@@ -83,7 +83,7 @@ async def test_the_venues_pause_is_read_with_the_budget(budgets: RateBudgetStore
     assert 25 < stored.paused_until - stored.now <= 30
 
 
-async def test_processes_that_ask_at_once_get_no_more_than_the_limit_and_each_class_its_share(
+async def test_concurrent_processes_get_no_more_than_the_limit_and_each_class_its_share(
     budgets: RateBudgetStore, breaker: BreakerStore
 ) -> None:
     await budgets.write(RateBudget(limit=LIMIT), version=0)

@@ -1,4 +1,6 @@
-"""ResolutionRequests and Resolutions: asked once, taken by one worker, applied with the order and its action or not."""
+"""ResolutionRequests and Resolutions: stored once, claimed by one worker, applied together with the order and its
+action or not at all.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -38,7 +40,7 @@ ACTIONS: list[ResolveAction] = [
 
 
 async def apply(adapters: Adapters, resolution: Resolution, *reports: Report) -> OrderWrite:
-    """Write the reports as what the request asked for, as a worker does."""
+    """Write the reports as the request's effect, like a worker."""
     row = await adapters.orders.load_whole(resolution.order_id)
     assert row is not None
     applied = apply_reports(row.order, reports, known=row.executions, now=now(), new_id=uuid7)
@@ -70,7 +72,7 @@ async def trail(adapters: Adapters, order_id: UUID) -> list[OperatorAction]:
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: type(action).__name__)
-async def test_a_request_is_read_back_as_it_was_asked(adapters: Adapters, clerk: Clerk, action: ResolveAction) -> None:
+async def test_a_request_is_read_back_unchanged(adapters: Adapters, clerk: Clerk, action: ResolveAction) -> None:
     (order_id,) = await clerk.store(1)
     new = asked(order_id, action)
 
@@ -102,12 +104,12 @@ async def test_a_repeat_is_the_same_request_and_other_content_or_another_reason_
         await adapters.resolutions.add(asked(order_id, Reread(), request="r", reason="another"))
 
 
-async def test_nothing_can_be_asked_about_an_order_that_does_not_exist(adapters: Adapters) -> None:
+async def test_requests_about_an_order_that_does_not_exist_are_refused(adapters: Adapters) -> None:
     with pytest.raises(OrderNotFoundError):
         await adapters.resolutions.add(asked(uuid7(), Reread()))
 
 
-async def test_of_two_workers_one_takes_a_request_and_what_is_done_is_taken_no_more(
+async def test_of_two_workers_one_takes_a_request_and_a_done_one_is_not_claimed_again(
     adapters: Adapters, clerk: Clerk
 ) -> None:
     ids = await clerk.store(4)
@@ -149,7 +151,7 @@ async def test_a_request_whose_worker_died_is_taken_again(adapters: Adapters, cl
     assert [one.id for one in (*first, *second)] == [new.id, new.id]
 
 
-async def test_what_was_asked_for_is_written_with_its_action_and_only_once(adapters: Adapters, clerk: Clerk) -> None:
+async def test_a_request_is_written_with_its_action_and_only_once(adapters: Adapters, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     await clerk.record({order_id: [accepted(), filled("33", name=f"e-{order_id}", cumulative="33")]})
     new = await adapters.resolutions.add(asked(order_id, a_booking("67", name=f"later-{order_id}")))

@@ -20,13 +20,13 @@ NO_TIME = timedelta(0)
 
 @pytest.fixture
 def positions(adapters: Adapters) -> StreamPositions:
-    """The positions under test."""
+    """Return the positions under test."""
     return adapters.positions
 
 
 @pytest.fixture
 def leadership(adapters: Adapters) -> LeadershipLease:
-    """The leadership under test, over the same venues."""
+    """Return the leadership under test, over the same venues."""
     return adapters.leadership
 
 
@@ -64,7 +64,7 @@ async def test_one_process_leads_until_its_lease_ends(leadership: LeadershipLeas
     assert elsewhere == Fence(venue="OTHER", epoch=1)
 
 
-async def test_a_lease_that_ended_or_was_given_back_is_taken_under_a_higher_epoch(leadership: LeadershipLease) -> None:
+async def test_a_lease_that_ended_or_was_released_is_taken_under_a_higher_epoch(leadership: LeadershipLease) -> None:
     await leadership.acquire("SIM", leader_id=ONE, lease=NO_TIME)
     second = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
     assert isinstance(second, Fence)
@@ -75,13 +75,13 @@ async def test_a_lease_that_ended_or_was_given_back_is_taken_under_a_higher_epoc
     assert await leadership.acquire("SIM", leader_id=ONE, lease=LEASE) == Fence(venue="SIM", epoch=3)
 
 
-async def test_a_process_that_never_heard_the_answer_takes_over_from_itself(leadership: LeadershipLease) -> None:
+async def test_a_process_that_never_received_the_answer_takes_over_from_itself(leadership: LeadershipLease) -> None:
     await leadership.acquire("SIM", leader_id=ONE, lease=LEASE)
 
     assert await leadership.acquire("SIM", leader_id=ONE, lease=LEASE) == Fence(venue="SIM", epoch=2)
 
 
-async def test_who_was_overtaken_can_neither_renew_nor_give_back(leadership: LeadershipLease) -> None:
+async def test_a_replaced_leader_can_neither_renew_nor_release(leadership: LeadershipLease) -> None:
     first = await leadership.acquire("SIM", leader_id=ONE, lease=NO_TIME)
     second = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
     assert isinstance(first, Fence)
@@ -114,10 +114,10 @@ async def test_who_was_overtaken_writes_nothing_and_moves_no_position(
     assert await positions.read("SIM") == MIDNIGHT
 
 
-async def test_a_lease_that_a_waiting_process_saw_end_is_taken_however_long_the_stores_clock_lets_it_last(
+async def test_a_lease_that_a_waiting_process_saw_end_is_taken_for_any_time_of_the_stores_clock(
     leadership: LeadershipLease,
 ) -> None:
-    # As after the clock was put back by a day, and the leader died.
+    # As after the clock was set back by a day, and the leader crashed.
     await leadership.acquire("SIM", leader_id=ONE, lease=timedelta(days=1))
     held = await leadership.acquire("SIM", leader_id=OTHER, lease=LEASE)
     assert isinstance(held, HeldLease)

@@ -1,4 +1,4 @@
-"""TokenRevocations: what is revoked reaches every reader once, in order, and is never taken back."""
+"""TokenRevocations: a revocation reaches every reader once, in order, and is permanent."""
 
 import asyncio
 from dataclasses import replace
@@ -17,12 +17,12 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def revocations(adapters: Adapters) -> TokenRevocations:
-    """The adapter under test."""
+    """Return the adapter under test."""
     return adapters.revocations
 
 
 def revocation(*, token_id: str | None = None, account_id: str | None = None, second: int = 0) -> Revocation:
-    """A revocation of the token, or of the account's tokens of before that second."""
+    """Return a revocation of the token, or of the account's tokens from before that second."""
     return Revocation(
         tokens=RevokedTokens(
             token_id=token_id,
@@ -92,7 +92,7 @@ async def test_a_reader_beyond_a_restored_database_starts_again(revocations: Tok
     assert changes.position < 4711
 
 
-async def test_of_many_at_once_a_reader_that_follows_misses_none(revocations: TokenRevocations) -> None:
+async def test_of_many_concurrent_ones_a_reader_that_follows_misses_none(revocations: TokenRevocations) -> None:
     names = {f"t-{number}" for number in range(60)}
     writing = [asyncio.create_task(store_revocation(revocations, revocation(token_id=name))) for name in sorted(names)]
     seen: list[str | None] = []

@@ -34,18 +34,18 @@ ALL_LIMITS = AccountLimits(
 
 @pytest.fixture
 def book(adapters: Adapters) -> LimitBook:
-    """The limits under test."""
+    """Return the limits under test."""
     return adapters.book
 
 
 @pytest.fixture
 def halts(adapters: Adapters) -> TradingHalts:
-    """The halts under test."""
+    """Return the halts under test."""
     return adapters.halts
 
 
 def a_halt(account_id: str | None = None) -> TradingHalt:
-    """A halt that begins now."""
+    """Return a halt that begins now."""
     return TradingHalt(id=uuid7(), account_id=account_id, halted_at=now(), halted_by="olga", halt_reason="fat finger")
 
 
@@ -65,13 +65,13 @@ async def test_an_account_has_its_own_limits_or_else_the_defaults(book: LimitBoo
     assert await book.limits_of("alice", fresh=True) == NO_LIMITS
 
 
-async def test_limits_that_are_set_again_can_be_told_from_those_before(book: LimitBook) -> None:
+async def test_limits_that_are_set_again_differ_from_the_previous_ones(book: LimitBook) -> None:
     moments = [(await save_limits(book, ALL_LIMITS)).set_at for _ in range(20)]
 
     assert len(set(moments)) == 20
 
 
-async def test_an_order_judged_by_limits_that_hold_no_more_is_not_stored(store: OrderStore, book: LimitBook) -> None:
+async def test_an_order_checked_by_outdated_limits_is_not_stored(store: OrderStore, book: LimitBook) -> None:
     first = await save_limits(book, AccountLimits(max_quantity=Decimal(5), set_by="olga"))
     second = await save_limits(book, AccountLimits(max_quantity=Decimal(4), set_by="olga"))
 
@@ -82,7 +82,7 @@ async def test_an_order_judged_by_limits_that_hold_no_more_is_not_stored(store: 
     assert (await store.store(new_order(), limits=second)).change is not None
 
 
-async def test_of_many_orders_at_once_as_many_are_stored_as_may_be_open(store: OrderStore, book: LimitBook) -> None:
+async def test_of_many_concurrent_orders_the_allowed_number_is_stored(store: OrderStore, book: LimitBook) -> None:
     limits = await save_limits(book, AccountLimits(max_open_orders=10, set_by="olga"))
 
     outcomes = await _accept(store, 100, limits)
@@ -103,9 +103,7 @@ async def test_an_order_that_ends_makes_room_for_another(store: OrderStore, book
     assert await _accept(store, 2, limits) == [None, LimitCode.MAX_OPEN_ORDERS]
 
 
-async def test_open_orders_are_counted_right_whatever_becomes_of_them(
-    store: OrderStore, book: LimitBook, clerk: Clerk
-) -> None:
+async def test_open_orders_are_counted_correctly_in_any_state(store: OrderStore, book: LimitBook, clerk: Clerk) -> None:
     ids = await clerk.store(5)
     await clerk.record({ids[0]: [ended(End.CANCELED)], ids[1]: [filled("100")], ids[2]: [filled("1", name="E2")]})
     await clerk.record({ids[0]: [ended(End.CANCELED)], ids[1]: [filled("100")], ids[2]: [filled("1", name="E2")]})
@@ -117,7 +115,7 @@ async def test_open_orders_are_counted_right_whatever_becomes_of_them(
     assert await book.open_orders("alice") == len(open_orders) == 3
 
 
-async def test_a_repeat_gives_the_stored_order_although_a_new_one_would_be_denied(
+async def test_a_repeat_returns_the_stored_order_although_a_new_one_would_be_denied(
     store: OrderStore, book: LimitBook, halts: TradingHalts
 ) -> None:
     limits = await save_limits(book, AccountLimits(max_open_orders=1, max_orders_per_second=1, set_by="olga"))
@@ -153,7 +151,7 @@ async def test_no_second_sees_more_orders_than_its_limit_and_the_next_one_takes_
     assert outcomes.count(None) == 5
     assert set(outcomes) == {None, LimitCode.ORDER_RATE}
     async with asyncio.timeout(5):
-        while await _accept(store, 1, limits) != [None]:  # noqa: ASYNC110 - a second goes by; nothing tells when
+        while await _accept(store, 1, limits) != [None]:  # noqa: ASYNC110 - the clock sends no event
             await asyncio.sleep(0.02)
 
 
@@ -168,7 +166,7 @@ async def test_limits_are_each_accounts_own(store: OrderStore, book: LimitBook) 
 
 
 @pytest.mark.parametrize("whom", ["alice", None])
-async def test_a_halt_lets_nothing_be_stored_or_claimed_until_it_is_resumed(
+async def test_a_halt_prevents_storing_and_claiming_until_it_is_resumed(
     store: OrderStore, halts: TradingHalts, clerk: Clerk, whom: str | None
 ) -> None:
     ids = await clerk.store(2)
@@ -197,22 +195,22 @@ async def test_in_a_halt_an_order_that_may_have_been_sent_is_claimed_to_be_looke
     assert (claim.order.id, claim.is_halted) == (ids[0], True)
 
 
-async def test_halting_twice_is_one_halt_and_resuming_keeps_who_did_what_and_why(halts: TradingHalts) -> None:
+async def test_halting_twice_is_one_halt_and_resuming_stores_operator_action_and_reason(halts: TradingHalts) -> None:
     first = await begin_halt(halts, a_halt("alice"))
     again = await begin_halt(halts, a_halt("alice"))
     everybody = await begin_halt(halts, a_halt())
 
     ended = await end_halt(halts, "alice", by="otto", reason="mended")
-    anew = await begin_halt(halts, a_halt("alice"))
+    second = await begin_halt(halts, a_halt("alice"))
 
     assert again == first
     assert ended is not None
     assert (ended.id, ended.halted_by, ended.halt_reason) == (first.id, "olga", "fat finger")
     assert (ended.resumed_by, ended.resume_reason) == ("otto", "mended")
     assert ended.resumed_at is not None
-    assert anew.id not in (first.id, everybody.id)
+    assert second.id not in (first.id, everybody.id)
     assert await end_halt(halts, "bob", by="otto", reason="a mistake") is None
-    assert {halt.id for halt in await halts.open_halts()} == {everybody.id, anew.id}
+    assert {halt.id for halt in await halts.open_halts()} == {everybody.id, second.id}
 
 
 async def test_the_trail_shows_every_halt_the_newest_first(halts: TradingHalts) -> None:
@@ -233,7 +231,7 @@ async def test_the_trail_shows_every_halt_the_newest_first(halts: TradingHalts) 
     assert {halt.id for halt in await halts.find([ids[0], uuid7()])} == {ids[0]}
 
 
-async def test_whether_an_account_is_halted_is_told_for_its_own_halt_and_for_that_of_all(halts: TradingHalts) -> None:
+async def test_an_account_is_halted_by_its_own_halt_and_by_that_of_all(halts: TradingHalts) -> None:
     await begin_halt(halts, a_halt("alice"))
     own = [await halts.is_halted(account_id) for account_id in ("alice", "bob")]
     halted = await halts.halted_accounts()
@@ -247,7 +245,7 @@ async def test_whether_an_account_is_halted_is_told_for_its_own_halt_and_for_tha
     assert set(await halts.halted_accounts()) == {"alice"}
 
 
-async def test_the_newest_price_of_an_instrument_is_kept(adapters: Adapters) -> None:
+async def test_the_newest_price_of_an_instrument_is_stored(adapters: Adapters) -> None:
     prices: InstrumentPrices = adapters.prices
     before = await adapters.other_prices().last_price(ISIN)
 
@@ -265,7 +263,7 @@ def _price(price: str, *, second: int) -> LastPrice:
 async def _accept(
     store: OrderStore, count: int, limits: AccountLimits, *, account_id: str = "alice"
 ) -> list[LimitCode | None]:
-    """Accept so many orders at once; for each the code of its denial, None when it was stored."""
+    """Store that number of orders together; return for each the code of its denial, None when it was stored."""
     orders = [new_order(account_id=account_id, client_order_id=uuid7().hex) for _ in range(count)]
     results = await asyncio.gather(*(store.store(order, limits=limits) for order in orders), return_exceptions=True)
     outcomes: list[LimitCode | None] = []

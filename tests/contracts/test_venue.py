@@ -1,4 +1,4 @@
-"""Venue: an order is placed once, found by both ids, canceled; a venue that is away answers nothing."""
+"""Venue: an order is placed once, found by both ids, canceled; an unreachable venue raises."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -31,14 +31,14 @@ TERMS = replace(some_terms(quantity="10"), type=OrderType.MARKET, limit_price=No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """A venue, and what happens behind it."""
+    """A venue, and control of its state."""
 
     venue: Venue
     fill: Callable[[str, str, str], Awaitable[None]]
     go_down: Callable[[], Awaitable[None]]
 
     async def placed(self, name: str, terms: Terms = TERMS) -> str:
-        """Place an order; gives the venue's id of it."""
+        """Place an order; return the venue's id of it."""
         outcome = await self.venue.submit(name, terms)
         assert isinstance(outcome, Placed)
         return outcome.report.venue_order_id
@@ -46,7 +46,7 @@ class Market:
 
 @pytest.fixture(params=["scripted", "simulator"])
 async def market(request: pytest.FixtureRequest) -> AsyncIterator[Market]:
-    """The venue under test."""
+    """Return the venue under test."""
     if request.param == "scripted":
         yield _scripted()
         return

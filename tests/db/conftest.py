@@ -13,13 +13,13 @@ from tests.support.store_driver import Clerk
 
 @pytest.fixture
 def database_url(emptied_database_url: str) -> str:
-    """The emptied database: these tests need none of their own."""
+    """Return the emptied database: these tests do not need separate ones."""
     return emptied_database_url
 
 
 @pytest.fixture
 async def own_database_url(postgres_server: PostgresServer, migrated_template: str) -> AsyncIterator[str]:
-    """A database of the test's own, deleted after it."""
+    """Create a separate database for the test, deleted after it."""
     url = await postgres_server.create_database(template=migrated_template)
     yield url
     await postgres_server.drop_database(url)
@@ -27,11 +27,11 @@ async def own_database_url(postgres_server: PostgresServer, migrated_template: s
 
 @pytest.fixture
 def store(database: Database) -> PostgresOrderStore:
-    """The order store under test."""
+    """Return the order store under test."""
     return make_store(database)
 
 
 @pytest.fixture
 def clerk(store: PostgresOrderStore) -> Clerk:
-    """Accepts orders and records reports through the store under test."""
+    """Return a clerk that stores orders and records reports through the store under test."""
     return Clerk(store)

@@ -1,4 +1,4 @@
-"""What the address of a database means: what libpq understands, and what is refused in one sentence."""
+"""The address of a database: the options of libpq, and an error message for everything else."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ ONE = "postgresql://user:password@db.example/orders"
 
 
 @pytest.fixture(autouse=True)
-def _nobodys_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No certificates of whoever runs the tests."""
+def _no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the certificates of the user that runs the tests."""
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
@@ -57,7 +57,7 @@ def test_the_environment_names_the_hosts_that_the_url_leaves_open() -> None:
         "channel_binding=",
     ],
 )
-def test_what_libpq_understands_and_the_driver_does_not_is_never_sent_to_the_server(options: str) -> None:
+def test_options_of_libpq_unknown_to_the_driver_are_never_sent_to_the_server(options: str) -> None:
     assert read_address(f"{ONE}?{options}", {}).url == "postgresql://user:password@/orders"
 
 
@@ -72,7 +72,7 @@ def test_what_libpq_understands_and_the_driver_does_not_is_never_sent_to_the_ser
         ("sslmode=disable&sslmode=require", "sslmode=require"),
     ],
 )
-def test_what_the_driver_understands_is_passed_on(options: str, passed: str) -> None:
+def test_options_of_the_driver_are_passed_on(options: str, passed: str) -> None:
     assert read_address(f"{ONE}?{options}", {}).url == f"postgresql://user:password@/orders?{passed}"
 
 

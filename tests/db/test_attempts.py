@@ -1,4 +1,4 @@
-"""How an attempt's end is stored, whatever text the venue gave as its error."""
+"""How an attempt's end is stored, with any error text of the venue."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from tests.support.store_driver import Clerk
 LEASE = timedelta(seconds=30)
 
 
-async def test_an_attempt_that_failed_is_due_again_and_may_be_handed_back(
+async def test_an_attempt_that_failed_is_due_again_and_may_be_uncounted(
     store: PostgresOrderStore, clerk: Clerk, database: Database
 ) -> None:
     (order_id,) = await clerk.store(1)

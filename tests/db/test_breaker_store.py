@@ -1,4 +1,6 @@
-"""The gate in PostgreSQL: several workers and processes, what people see meanwhile, and what claiming costs."""
+"""The circuit breaker in PostgreSQL: several workers and processes, what is shown meanwhile, and the cost of
+claiming.
+"""
 
 import asyncio
 import re
@@ -25,7 +27,7 @@ WAITING_ORDERS = 3000
 
 @pytest.fixture
 def breaker(database: Database) -> PostgresBreakerStore:
-    """The gate of the store's venue."""
+    """Return the breaker of the store's venue."""
     return PostgresBreakerStore(database, VENUE)
 
 
@@ -47,7 +49,7 @@ async def test_of_many_workers_of_two_processes_one_probes(
     assert [claim.is_probe for claim in claims] == [True]
 
 
-async def test_another_venues_gate_holds_nothing_up(
+async def test_another_venues_breaker_delays_nothing(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.store(2)
@@ -85,7 +87,7 @@ async def test_people_see_when_a_waiting_order_is_tried_at_the_earliest_and_why(
     assert held[1] == "too many requests"
 
 
-async def test_once_the_gate_opens_they_see_the_orders_own_time_again(
+async def test_once_the_circuit_closes_they_see_the_orders_own_time_again(
     database: Database, breaker: PostgresBreakerStore, clerk: Clerk
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -98,7 +100,7 @@ async def test_once_the_gate_opens_they_see_the_orders_own_time_again(
     assert await _placement(reader, order_id) == before
 
 
-async def test_behind_a_shut_gate_not_one_order_is_looked_at(
+async def test_behind_an_open_circuit_no_order_is_read(
     database: Database, breaker: PostgresBreakerStore, clerk: Clerk
 ) -> None:
     ids = await clerk.store(WAITING_ORDERS)
@@ -131,7 +133,7 @@ async def _placement(reader: PostgresOrderReader, order_id: UUID) -> tuple[datet
 
 
 async def _plan(database: Database, statement: str, *arguments: object) -> str:
-    """The plan and what each of its steps did."""
+    """Return the plan and the work of each of its steps."""
     rows = await database.fetch(f"EXPLAIN (ANALYZE, TIMING OFF) {statement}", *arguments)
     return "\n".join(row["QUERY PLAN"] for row in rows)
 

@@ -1,10 +1,10 @@
-"""What ingest could not understand is kept."""
+"""Reports that ingest could not read are stored."""
 
 from db.database import Database
 from db.dead_letters import PostgresDeadLetters
 
 
-async def test_identical_dead_letters_are_kept_once_with_a_count(database: Database) -> None:
+async def test_identical_dead_letters_are_stored_once_with_a_count(database: Database) -> None:
     letters = PostgresDeadLetters(database)
 
     for _ in range(3):
@@ -18,7 +18,7 @@ async def test_identical_dead_letters_are_kept_once_with_a_count(database: Datab
     ]
 
 
-async def test_of_a_huge_dead_letter_the_beginning_is_kept(database: Database) -> None:
+async def test_of_a_huge_dead_letter_the_beginning_is_stored(database: Database) -> None:
     await PostgresDeadLetters(database).add(source="s" * 500, error="e\x00" * 5_000, raw=b"x" * 3_000_000)
 
     (row,) = await database.fetch("SELECT octet_length(raw) AS length FROM dead_letters")

@@ -1,4 +1,4 @@
-"""Due times after the database's clock was put back: nothing waits for as long as that, and nothing is sent twice."""
+"""Due times after the database's clock was set back: no order waits for that time, and none is sent twice."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -35,7 +35,7 @@ TIMES = ("id", "submit_due_at", "lease_until", "cancel_due_at", "maybe_sent_at")
 
 @pytest.fixture
 def due_times(database: Database) -> PostgresDueTimes:
-    """The repair under test."""
+    """Return the repair under test."""
     return PostgresDueTimes(database, VENUE)
 
 
@@ -71,7 +71,7 @@ async def test_nothing_is_repaired_while_the_clock_is_right(
     assert await _times(database) == before
 
 
-async def test_an_order_that_was_never_claimed_is_due_at_once(
+async def test_an_order_that_was_never_claimed_is_due_immediately(
     database: Database, store: PostgresOrderStore, clerk: Clerk, due_times: PostgresDueTimes
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -84,7 +84,7 @@ async def test_an_order_that_was_never_claimed_is_due_at_once(
 
 
 @pytest.mark.parametrize("put_back", [timedelta(minutes=1), DAY, 400 * DAY])
-async def test_a_claim_whose_worker_died_ends_a_lease_after_the_repair_and_never_before(
+async def test_a_claim_whose_worker_crashed_ends_a_lease_after_the_repair_and_never_before(
     database: Database, store: PostgresOrderStore, clerk: Clerk, due_times: PostgresDueTimes, put_back: timedelta
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -99,7 +99,7 @@ async def test_a_claim_whose_worker_died_ends_a_lease_after_the_repair_and_never
     assert await store.claim([order_id], lease=LEASE) == []
 
 
-async def test_an_order_that_waits_between_two_attempts_keeps_no_lease(
+async def test_an_order_that_waits_between_two_attempts_has_no_lease(
     database: Database, store: PostgresOrderStore, clerk: Clerk, due_times: PostgresDueTimes
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -139,7 +139,7 @@ async def test_an_order_that_was_never_claimed_may_not_have_been_sent(store: Pos
     assert claim.loaded.maybe_sent_at is None
 
 
-async def test_a_cancel_request_is_due_at_once(
+async def test_a_cancel_request_is_due_immediately(
     database: Database, store: PostgresOrderStore, clerk: Clerk, due_times: PostgresDueTimes
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -170,7 +170,7 @@ async def test_an_open_circuit_is_probed_although_its_probe_lies_far_ahead(
     assert claim.is_probe
 
 
-async def test_a_lease_of_sealing_that_lies_far_ahead_keeps_nobody_from_sealing(database: Database) -> None:
+async def test_a_lease_of_sealing_far_in_the_future_does_not_block_sealing(database: Database) -> None:
     seals, one, other = PostgresAccountSeals(database), UUID(int=1), UUID(int=2)
     assert await seals.lead(one, lease=LEASE)
     assert not await seals.lead(other, lease=LEASE)
@@ -181,7 +181,7 @@ async def test_a_lease_of_sealing_that_lies_far_ahead_keeps_nobody_from_sealing(
     assert not await seals.lead(one, lease=LEASE)
 
 
-async def test_the_repair_waits_for_nobody(
+async def test_the_repair_skips_locked_rows(
     database: Database, database_url: str, clerk: Clerk, due_times: PostgresDueTimes
 ) -> None:
     held, free = await clerk.store(2)
@@ -194,7 +194,7 @@ async def test_the_repair_waits_for_nobody(
 
 @asynccontextmanager
 async def _locked(url: str, order_id: UUID) -> AsyncIterator[None]:
-    """A transaction of somebody else that has locked the order."""
+    """Run a concurrent transaction that has locked the order."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():

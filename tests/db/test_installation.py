@@ -1,4 +1,4 @@
-"""The prefix: read once, compared with the setting, changed only while nothing is open and nobody runs."""
+"""The prefix: read once, compared with the setting, changed only while no order is open and no process runs."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from tests.support.postgres_stores import make_store
 
 @pytest.fixture
 def database_url(own_database_url: str) -> str:
-    """A database whose prefix a test may change."""
+    """Return a database whose prefix a test may change."""
     return own_database_url
 
 

@@ -1,4 +1,4 @@
-"""The memory of the instrument catalog: what was found is believed for a while, and looked up by one call for all."""
+"""The cache of the instrument catalog: results are valid for a while, and concurrent look-ups share a call."""
 
 from tests.support.examples import an_instrument
 

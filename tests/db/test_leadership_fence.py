@@ -1,4 +1,4 @@
-"""The fence of a leader and a takeover by the next one: whichever comes first, the other waits for it."""
+"""The fence of a leader and a takeover by the next one: the first of the two makes the other wait."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,13 +27,13 @@ OLD, NEW = UUID(int=1), UUID(int=2)
 
 @pytest.fixture
 def lease(database: Database) -> PostgresLeadershipLease:
-    """The lease under test."""
+    """Return the lease under test."""
     return PostgresLeadershipLease(database)
 
 
 @pytest.fixture
 async def old_leader(lease: PostgresLeadershipLease) -> Fence:
-    """The fence of a leader whose lease is over, and who does not know it."""
+    """Return the fence of a leader whose lease has ended without its knowledge."""
     fence = await lease.acquire(VENUE, leader_id=OLD, lease=NO_TIME)
     assert isinstance(fence, Fence)
     return fence
@@ -41,14 +41,14 @@ async def old_leader(lease: PostgresLeadershipLease) -> Fence:
 
 @pytest.fixture
 async def writes(clerk: Clerk) -> list[OrderWrite]:
-    """What an old leader is about to write."""
+    """Return the next writes of an old leader."""
     (order_id,) = await clerk.store(1)
     return await clerk.decide({order_id: [accepted()]})
 
 
 @asynccontextmanager
 async def _transaction(url: str, statement: str) -> AsyncIterator[None]:
-    """A transaction of somebody else that has run the statement, and commits at the end of the block."""
+    """Run a concurrent transaction with the statement, which commits at the end of the block."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
@@ -97,7 +97,7 @@ async def test_a_batch_waits_for_a_takeover_and_then_writes_nothing(
     assert order.order.version == writes[0].read_version
 
 
-async def test_who_asks_for_a_lease_that_is_not_over_holds_up_nobody(
+async def test_a_caller_for_a_valid_lease_delays_no_other(
     database_url: str, lease: PostgresLeadershipLease, old_leader: Fence
 ) -> None:
     assert await lease.renew(old_leader, lease=LEASE)
@@ -106,7 +106,7 @@ async def test_who_asks_for_a_lease_that_is_not_over_holds_up_nobody(
         assert isinstance(await lease.acquire(VENUE, leader_id=NEW, lease=LEASE), HeldLease)
 
 
-async def test_only_one_of_many_that_ask_at_once_leads(lease: PostgresLeadershipLease) -> None:
+async def test_only_one_of_many_concurrent_callers_leads(lease: PostgresLeadershipLease) -> None:
     fences = await asyncio.gather(
         *(lease.acquire(VENUE, leader_id=UUID(int=number), lease=LEASE) for number in range(1, 9))
     )

@@ -36,7 +36,7 @@ async def _write(store: PostgresOrderStore, clerk: Clerk) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Locks:
-    """A store with two orders of two accounts, and somebody else who locks rows."""
+    """A store with two orders of two accounts, and a concurrent transaction that locks rows."""
 
     database: Database
     url: str
@@ -66,7 +66,7 @@ class Locks:
 
 @pytest.fixture
 async def locks(database: Database, database_url: str, store: PostgresOrderStore, clerk: Clerk) -> Locks:
-    """The orders, of which the higher ids lie first in the tables."""
+    """Return the orders, of which the higher ids are stored first in the tables."""
     for order_id, account_id in ((HIGH, "b"), (LOW, "a")):
         await store.store(an_order(order_id=order_id, account_id=account_id, client_order_id=account_id))
     return Locks(database, database_url, store, clerk)

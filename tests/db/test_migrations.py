@@ -1,4 +1,4 @@
-"""Migrations give the tables of `db.tables`, exactly; run twice or at once they do no harm."""
+"""Migrations create exactly the tables of `db.tables`; repeated or concurrent runs are harmless."""
 
 import asyncio
 import time
@@ -65,7 +65,7 @@ WHERE id = $1
 OUTSIDE = ["alembic_version", "alembic_version_pkc"]
 
 
-async def test_migrating_gives_the_tables_that_the_code_describes(
+async def test_migrating_creates_the_tables_of_the_code(
     postgres_server: PostgresServer, migrated_template: str
 ) -> None:
     described = await postgres_server.create_database()
@@ -95,7 +95,9 @@ async def test_migrating_again_is_quick_and_changes_nothing(migrated_template: s
     assert await _catalog(migrated_template) == before
 
 
-async def test_several_processes_may_migrate_at_once(postgres_server: PostgresServer, migrated_template: str) -> None:
+async def test_several_processes_may_migrate_concurrently(
+    postgres_server: PostgresServer, migrated_template: str
+) -> None:
     fresh = await postgres_server.create_database()
 
     await asyncio.gather(*(asyncio.to_thread(upgrade, fresh) for _ in range(4)))
@@ -104,7 +106,7 @@ async def test_several_processes_may_migrate_at_once(postgres_server: PostgresSe
     await postgres_server.drop_database(fresh)
 
 
-async def test_open_orders_that_there_are_already_are_counted_beside_old_processes_that_hold_accounts(
+async def test_existing_open_orders_are_counted_while_old_processes_lock_accounts(
     postgres_server: PostgresServer,
 ) -> None:
     before = await postgres_server.create_database()
@@ -122,7 +124,7 @@ async def test_open_orders_that_there_are_already_are_counted_beside_old_process
         await old.execute("SELECT FROM accounts FOR UPDATE")
         migrating = asyncio.create_task(asyncio.to_thread(upgrade, before))
         await eventually(lambda: _is_waiting(watching), within_seconds=10)
-        # Behind a migration that waits for as long as it takes nobody would get a word in.
+        # No statement would get a lock while a migration waits without a limit.
         async with asyncio.timeout(3):
             await watching.execute("SELECT FROM accounts")
         await holding.rollback()
@@ -220,7 +222,7 @@ async def test_two_databases_get_different_prefixes(postgres_server: PostgresSer
 
 
 def _statements_before_0005() -> Mapping[str, str]:
-    """The statements that name their orders by the id, by what they are for."""
+    """Return the statements that find their orders by the id, by their purpose."""
     text = Path(__file__).with_name("statements_before_0005.sql").read_text()
     parts = [part.partition("\n") for part in text.split("-- name: ")[1:]]
     return {name: statement for name, _, statement in parts}
@@ -244,7 +246,7 @@ async def _is_waiting(connection: asyncpg.Connection) -> bool:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[AsyncConnection]:
-    """A connection with a transaction that is committed in the end."""
+    """Open a connection with a transaction that is committed at the end."""
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     async with engine.begin() as connection:
         yield connection

@@ -1,4 +1,4 @@
-"""Claiming with several processes at once: each order to one of them, and sweeping past what others hold."""
+"""Claiming by several concurrent processes: each order by one of them, and sweeping skips claimed ones."""
 
 import asyncio
 from collections import Counter

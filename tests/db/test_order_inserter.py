@@ -1,4 +1,4 @@
-"""Store orders: once for each client order id, all that wait in one statement, in the account's sequence."""
+"""Storing orders: once for each client order id, all waiting ones in one statement, in the account's sequence."""
 
 import asyncio
 from dataclasses import replace
@@ -29,7 +29,7 @@ async def test_a_hundred_calls_with_one_client_order_id_store_one_order(
     assert sum(one.change is not None for one in stored) == 1
 
 
-async def test_two_processes_that_store_one_intent_under_its_derived_name_at_once_store_one_order(
+async def test_two_processes_that_store_one_intent_under_its_derived_name_concurrently_store_one_order(
     database_url: str, store: PostgresOrderStore
 ) -> None:
     async with open_database(database_url, application_name="another API process") as other:
@@ -78,7 +78,7 @@ async def test_in_one_batch_the_first_of_two_orders_with_one_client_order_id_is_
     assert [one.change is not None for one in stored] == [True, False, True]
 
 
-async def test_an_order_that_cannot_be_stored_fails_alone(store: PostgresOrderStore) -> None:
+async def test_an_order_that_cannot_be_stored_fails_without_the_others(store: PostgresOrderStore) -> None:
     good = [new_order(client_order_id=f"c-{number}") for number in range(10)]
     bad = new_order(client_order_id="x" * 49)
 
@@ -89,7 +89,7 @@ async def test_an_order_that_cannot_be_stored_fails_alone(store: PostgresOrderSt
     assert "orders_client_order_id_check" in str(failed[0])
 
 
-async def test_a_quantity_of_eighteen_digits_on_each_side_is_kept_exactly(store: PostgresOrderStore) -> None:
+async def test_a_quantity_of_eighteen_digits_on_each_side_is_stored_exactly(store: PostgresOrderStore) -> None:
     largest = Decimal("999999999999999999.999999999999999999")
     order = new_order(quantity=str(largest))
     order = replace(order, terms=replace(order.terms, limit_price=Decimal("0.000000000000000001")))

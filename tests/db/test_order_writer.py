@@ -35,7 +35,7 @@ async def test_fills_are_heap_only_updates(clerk: Clerk, database: Database) -> 
     for number in range(25):
         await clerk.record({order_id: [filled("10", name=f"{order_id}-{number}")] for order_id in ids})
 
-    # One connection did it all (the pool's first is used again), so its own figures are complete.
+    # One connection did everything (the pool reuses its first), so its own statistics are complete.
     await database.fetch("SELECT pg_stat_force_next_flush()")
     (after,) = await database.fetch(counters)
     updates = after["n_tup_upd"] - before["n_tup_upd"]

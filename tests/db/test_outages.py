@@ -1,4 +1,4 @@
-"""When PostgreSQL is away, hangs or is killed: callers know within two seconds, and its return is noticed."""
+"""PostgreSQL unreachable, hanging or killed: callers fail within two seconds, and its return is detected."""
 
 import asyncio
 import os
@@ -26,21 +26,21 @@ ANSWER_SECONDS = 2.0
 RECOVERY_SECONDS = 10.0
 
 
-async def test_a_server_that_is_not_there_is_unavailable_at_once() -> None:
-    # A port of the reserved range, where nobody listens.
+async def test_a_server_that_is_not_there_is_unavailable_immediately() -> None:
+    # A port of the reserved range, without a listener.
     url = "postgresql://nobody@127.0.0.1:1/none"
     async with open_database(url, application_name="test") as database, _answering_in_time():
         with pytest.raises(UnavailableError):
             await make_store(database).store(new_order())
 
 
-async def test_a_killed_server_is_unavailable_and_its_successor_is_used_at_once(
+async def test_a_killed_server_is_unavailable_and_its_successor_is_used_immediately(
     postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     await clerk.store(10)
     await postgres_server.server.crash()
 
-    # The connections of the dead server lie in the pool still; nobody may be given one.
+    # The connections of the killed server are still in the pool; no caller may get one.
     stored = await store.store(new_order(client_order_id="after"))
 
     assert stored.change is not None
@@ -63,7 +63,7 @@ async def test_a_server_that_hangs_is_unavailable_in_time_and_then_recovers(
     await eventually(lambda: _is_back(store), within_seconds=RECOVERY_SECONDS)
 
 
-async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_once(
+async def test_a_caller_that_is_cancelled_while_the_server_hangs_returns_immediately(
     postgres_server: PostgresServer, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -78,7 +78,7 @@ async def test_a_caller_that_is_cancelled_while_the_server_hangs_is_let_go_at_on
     assert call.cancelled()
 
 
-async def test_a_lock_that_somebody_keeps_makes_a_write_unavailable_in_time(
+async def test_a_lock_held_by_another_transaction_makes_a_write_unavailable_in_time(
     database_url: str, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     (order_id,) = await clerk.store(1)
@@ -96,7 +96,7 @@ async def test_a_lock_that_somebody_keeps_makes_a_write_unavailable_in_time(
     assert await store.oldest_due() is not None
 
 
-async def test_a_call_that_gets_no_connection_is_unavailable_and_what_was_given_up_ends(
+async def test_a_call_that_gets_no_connection_is_unavailable_and_the_canceled_call_ends(
     database_url: str, database: Database
 ) -> None:
     async with open_database(
@@ -105,19 +105,19 @@ async def test_a_call_that_gets_no_connection_is_unavailable_and_what_was_given_
         answers = await asyncio.gather(*(small.fetch("SELECT pg_sleep(4)") for _ in range(3)), return_exceptions=True)
 
         assert [type(answer) for answer in answers] == [UnavailableError] * 3
-        # The connection in the middle of its statement was cut, and another one takes its place.
+        # The connection with a running statement was closed, and another one replaces it.
         await eventually(lambda: _answers(small), within_seconds=RECOVERY_SECONDS)
-        # The server notices too: nothing of the given up statement holds others up.
-        await eventually(lambda: _nobody_sleeps(database), within_seconds=2)
+        # The server notices too: the canceled statement holds no locks.
+        await eventually(lambda: _no_sleep(database), within_seconds=2)
 
 
-async def test_a_connection_on_which_the_server_has_said_its_last_words_is_unavailable_and_used_no_more(
+async def test_a_connection_on_which_the_server_has_sent_its_last_message_is_unavailable_and_not_reused(
     database_url: str, database: Database
 ) -> None:
     async with _whose_ends_come_late(database_url) as url, open_database(url, application_name="idle") as idle:
         await idle.fetch("SELECT 1")
         await database.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'idle'")
-        await eventually(lambda: _nobody_is_called(database, "idle"), within_seconds=2)
+        await eventually(lambda: _no_call(database, "idle"), within_seconds=2)
 
         with pytest.raises(UnavailableError):
             await idle.fetch("SELECT 1")
@@ -131,17 +131,17 @@ async def _is_back(store: PostgresOrderStore) -> bool:
         return False
 
 
-async def _nobody_sleeps(database: Database) -> bool:
+async def _no_sleep(database: Database) -> bool:
     return not await database.fetch("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
 
 
-async def _nobody_is_called(database: Database, name: str) -> bool:
+async def _no_call(database: Database, name: str) -> bool:
     return not await database.fetch("SELECT FROM pg_stat_activity WHERE application_name = $1", name)
 
 
 @asynccontextmanager
 async def _whose_ends_come_late(url: str) -> AsyncIterator[str]:
-    """A way to the server on which all that it says arrives, but not that it has closed a connection."""
+    """Proxy the server, but delay the close of its connections."""
     parts, relays = urlsplit(url), set[asyncio.Task[None]]()
 
     async def forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -183,7 +183,7 @@ async def _answering_in_time() -> AsyncIterator[None]:
 
 @contextmanager
 def _stopped(server: PostgresServer) -> Iterator[None]:
-    """The server accepts connections (its kernel does), and says nothing any more."""
+    """Pause the server: its kernel accepts connections, and it sends nothing."""
     processes = _family(server.server.pid())
     try:
         for process in processes:

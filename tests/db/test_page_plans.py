@@ -57,7 +57,7 @@ LISTS: dict[str, tuple[object, Read]] = {
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[Executable]:
-    """The statements that are run from now on."""
+    """Provide the statements that are run from now on."""
     run: list[Executable] = []
     select = Database.select
 
@@ -86,7 +86,7 @@ async def test_a_page_from_the_end_is_read_by_the_same_index_as_one_from_the_sta
 
 
 async def _steps(database_url: str, statement: Executable) -> list[Step]:
-    """The steps of the statement's plan, as if the tables were too large to be read whole."""
+    """Return the steps of the statement's plan, as if the tables were too large to be read whole."""
     text = str(
         statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[attr-defined,no-untyped-call]  # SQLAlchemy's own
     )

@@ -1,4 +1,4 @@
-"""A process finds out at once that its login is not its own."""
+"""A process detects immediately that its login belongs to another role."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,34 +19,34 @@ SERVING = (Role.API, Role.WORKER, Role.INGEST)
 
 @asynccontextmanager
 async def logged_in(url: str) -> AsyncIterator[Database]:
-    """The database of the login."""
+    """Return the database of the login."""
     async with open_database(url, application_name="test", pool_max_connections=2) as database:
         yield database
 
 
 @pytest.mark.parametrize("role", PROCESS_ROLES)
-async def test_a_role_has_all_that_its_process_needs(kept_database_url: str, role: Role) -> None:
-    async with logged_in(role_url(kept_database_url, role)) as database:
+async def test_a_role_has_all_that_its_process_needs(shared_database_url: str, role: Role) -> None:
+    async with logged_in(role_url(shared_database_url, role)) as database:
         await require_privileges(database, role)
 
 
 @pytest.mark.parametrize("needed", SERVING)
 @pytest.mark.parametrize("given", PROCESS_ROLES)
-async def test_the_role_of_another_process_is_told(kept_database_url: str, needed: Role, given: Role) -> None:
+async def test_the_role_of_another_process_is_reported(shared_database_url: str, needed: Role, given: Role) -> None:
     if given is needed:
         return
-    async with logged_in(role_url(kept_database_url, given)) as database:
-        with pytest.raises(DatabaseNotReadyError) as told:
+    async with logged_in(role_url(shared_database_url, given)) as database:
+        with pytest.raises(DatabaseNotReadyError) as reported:
             await require_privileges(database, needed)
 
-    assert told.value.trouble is Trouble.WRONG_ROLE
-    assert f"fillwire_{given} of DATABASE_URL" in str(told.value)
-    assert f"ends with _{needed}" in str(told.value)
+    assert reported.value.trouble is Trouble.WRONG_ROLE
+    assert f"fillwire_{given} of DATABASE_URL" in str(reported.value)
+    assert f"ends with _{needed}" in str(reported.value)
 
 
 @pytest.mark.parametrize("role", PROCESS_ROLES)
-async def test_a_superuser_may_do_everything(kept_database_url: str, role: Role) -> None:
-    async with logged_in(kept_database_url) as database:
+async def test_a_superuser_may_do_everything(shared_database_url: str, role: Role) -> None:
+    async with logged_in(shared_database_url) as database:
         await require_privileges(database, role)
 
 

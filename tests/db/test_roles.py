@@ -1,4 +1,4 @@
-"""The roles of an installation: made, given their tables and their grants, by whoever may, and again without harm."""
+"""The roles of an installation: created, with their tables and grants, by any permitted login, and repeatable."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +24,7 @@ ADMIN = "managed_admin"
 
 @pytest.fixture
 async def empty_database(postgres_server: PostgresServer) -> AsyncIterator[str]:
-    """The superuser's URL of a database without tables, whose roles begin with its name."""
+    """Return the superuser's URL of a database without tables, whose roles begin with its name."""
     url = await postgres_server.create_database()
     yield url
     await postgres_server.drop_database(url)
@@ -67,7 +67,7 @@ async def test_tables_of_a_superuser_become_the_owners_and_keep_their_rows(empty
     await asyncio.gather(api.close(), superuser.close())
 
 
-async def test_an_owner_alone_migrates_and_takes_back_what_was_granted_by_hand(empty_database: str) -> None:
+async def test_only_an_owner_migrates_and_revokes_manual_grants(empty_database: str) -> None:
     await asyncio.to_thread(upgrade, empty_database, roles=RoleSetup(passwords=PASSWORDS))
     owner, prefix = await asyncpg.connect(_login(empty_database, Role.OWNER)), _name(empty_database)
     await owner.execute(f"GRANT ALL ON orders TO {prefix}_api; GRANT SELECT ON orders TO PUBLIC")
@@ -84,8 +84,8 @@ async def test_an_owner_alone_migrates_and_takes_back_what_was_granted_by_hand(e
     await owner.close()
 
 
-async def test_settings_that_a_role_has_given_itself_are_taken_back(empty_database: str) -> None:
-    """Every role may: a process that was taken over would leave them behind for all of its kind."""
+async def test_settings_that_a_role_changed_for_itself_are_reset(empty_database: str) -> None:
+    """Every role may: a compromised process could leave them for all of its kind."""
     await asyncio.to_thread(upgrade, empty_database, roles=RoleSetup(passwords=PASSWORDS))
     taken_over = await asyncpg.connect(_login(empty_database, Role.API))
     await taken_over.execute("ALTER ROLE CURRENT_USER SET default_transaction_read_only = on")
@@ -104,7 +104,7 @@ async def test_settings_that_a_role_has_given_itself_are_taken_back(empty_databa
     assert shown == ["off", "5s", '"$user", public']
 
 
-async def test_the_first_user_of_a_managed_service_makes_the_roles_and_goes_on_working(
+async def test_the_first_user_of_a_managed_service_creates_the_roles_and_continues_to_work(
     postgres_server: PostgresServer, empty_database: str
 ) -> None:
     """It is no superuser: it may create roles, and owns the database and the tables of before."""
@@ -130,7 +130,7 @@ async def test_the_first_user_of_a_managed_service_makes_the_roles_and_goes_on_w
     await _execute(postgres_server.url, f"CREATE DATABASE {_name(empty_database)}")
 
 
-async def test_who_may_not_make_roles_is_told_to_have_the_script_run_and_then_migrates(
+async def test_a_user_that_may_not_create_roles_is_referred_to_the_script_and_then_migrates(
     empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prefix = _name(empty_database)
@@ -142,7 +142,7 @@ async def test_who_may_not_make_roles_is_told_to_have_the_script_run_and_then_mi
     monkeypatch.setenv("MIGRATE_DATABASE_URL", owner_url)
     assert show() == 0
     script = capsys.readouterr().out
-    # It asks for each role's password twice.
+    # It prompts for each role's password twice.
     await _run_by_psql(empty_database, script, tmp_path, answers=[PASSWORDS[role] for role in Role for _ in range(2)])
     await asyncio.to_thread(upgrade, owner_url, roles=RoleSetup())
 
@@ -153,7 +153,7 @@ async def test_who_may_not_make_roles_is_told_to_have_the_script_run_and_then_mi
     await ingest.close()
 
 
-async def test_who_may_make_roles_but_not_change_those_of_another_is_told_so(
+async def test_a_user_that_may_create_roles_but_not_change_others_gets_an_error(
     postgres_server: PostgresServer, empty_database: str
 ) -> None:
     await asyncio.to_thread(upgrade, empty_database, roles=RoleSetup(passwords=PASSWORDS))
@@ -212,7 +212,7 @@ async def _execute(url: str, script: str) -> None:
 
 
 async def _run_by_psql(url: str, script: str, folder: Path, *, answers: Sequence[str]) -> None:
-    """Run the script as a person would, who answers its questions."""
+    """Run the script like a person, with answers to its prompts."""
     (folder / "roles.sql").write_text(script)
     process = await asyncio.create_subprocess_exec(
         str(find_postgres().folder / "psql"),
@@ -220,7 +220,7 @@ async def _run_by_psql(url: str, script: str, folder: Path, *, answers: Sequence
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,  # Without a terminal it asks on its standard streams.
+        start_new_session=True,  # Without a terminal it prompts on its standard streams.
     )
     output, _ = await asyncio.wait_for(
         process.communicate("".join(f"{answer}\n" for answer in answers).encode()), PROGRAM_TIMEOUT_SECONDS

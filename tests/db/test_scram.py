@@ -1,4 +1,4 @@
-"""Verifiers of passwords are those of RFC 7677, and refuse what would have to be normalised."""
+"""Verifiers of passwords match RFC 7677, and passwords that need normalization are refused."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ CLIENT_PROOF = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
 SERVER_SIGNATURE = "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 
-def test_a_verifier_admits_the_client_of_the_rfcs_example_and_nobody_else() -> None:
+def test_a_verifier_admits_the_client_of_the_rfcs_example_and_no_other() -> None:
     method, salt, keys = scram_verifier("pencil", salt=base64.b64decode(SALT)).split("$")
     stored_key, server_key = (base64.b64decode(key) for key in keys.split(":"))
 
@@ -29,6 +29,6 @@ def test_a_verifier_admits_the_client_of_the_rfcs_example_and_nobody_else() -> N
 
 
 @pytest.mark.parametrize("password", ["", "pässword", "tab\t", "ﬁ"])
-def test_a_password_that_would_have_to_be_normalised_is_refused(password: str) -> None:
+def test_a_password_that_would_require_normalization_is_refused(password: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII"):
         scram_verifier(password)

@@ -1,4 +1,4 @@
-"""Each account's changes have one sequence: no gap, in the order of commits, whoever writes at once."""
+"""Each account's changes have one sequence: no gap, in the order of commits, with any concurrent writers."""
 
 import asyncio
 import random
@@ -47,7 +47,7 @@ async def test_sixteen_writers_leave_no_gap_at_any_moment(database_url: str, dat
                 await clerks[number % ENGINES].record(
                     {one: [filled("1", name=f"{one}-{round_number}")] for one in mine}
                 )
-                # Seen in one snapshot while others write: whoever is visible has all before it visible too.
+                # Read in one snapshot while others write: for every visible change all earlier ones are visible too.
                 gaps.extend(await database.fetch(GAPS))
 
         await asyncio.gather(*(write(number) for number in range(WRITERS)))
@@ -104,7 +104,7 @@ async def test_overlapping_batches_of_accepting_and_recording_never_deadlock(
 
 @asynccontextmanager
 async def _clerks(database_url: str) -> AsyncIterator[Sequence[Clerk]]:
-    """Clerks of several processes: each with an engine of its own."""
+    """Return clerks of several processes: each with its own engine."""
     async with AsyncExitStack() as stack:
         databases = [
             await stack.enter_async_context(

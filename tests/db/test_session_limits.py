@@ -20,7 +20,7 @@ OURS = {
 
 
 async def limits_of(url: str) -> Mapping[str, tuple[str, str]]:
-    """What holds in a session of a process, and what set it."""
+    """Return the limits in a session of a process, and their sources."""
     async with open_database(url, application_name="test") as database:
         rows = await database.fetch(
             "SELECT s.name, current_setting(s.name) AS value, s.source FROM pg_settings AS s WHERE s.name = ANY($1)",

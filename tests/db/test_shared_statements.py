@@ -1,4 +1,4 @@
-"""What is written or looked at by many at the same time shares a statement, and none of them spoils another's."""
+"""Concurrent writes and reads share a statement, and none of them makes another fail."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Whatever became of an order: every way of reading it shows what the order itself would, made of its whole row."""
+"""Any state of an order: every way of reading it returns the same as the order built from its whole row."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -53,7 +53,7 @@ MINE = OrderFilter(account_ids=("alice",))
     max_examples=CASES,
     deadline=None,
     derandomize=True,
-    # The database is shared by the examples on purpose: each works with orders of its own.
+    # The database is shared by the examples on purpose: each uses its own orders.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(fate=st.lists(reports | of_successors, max_size=8))
@@ -74,6 +74,6 @@ async def test_every_reading_shows_what_the_order_itself_would(database: Databas
 
 
 async def _newest(reader: PostgresOrderReader, *, sort: OrderSort, ids: Sequence[UUID]) -> dict[UUID, OrderSnapshot]:
-    """The first page's, by the statement that is written down for the one sort and put together for the other."""
+    """Return the first page, from the literal statement for the one sort and the composed one for the other."""
     page = await reader.page(PageRequest(limit=len(ids)), sort=sort, filter=MINE)
     return {order.id: order for order in page.rows}

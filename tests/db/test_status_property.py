@@ -1,4 +1,4 @@
-"""Whatever the venue says in whatever order: the stored status is the one that the stored facts give."""
+"""Any reports of the venue in any order: the stored status is derived from the stored facts."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -84,11 +84,11 @@ reports: st.SearchStrategy[Report] = st.one_of(
     max_examples=CASES,
     deadline=None,
     derandomize=True,
-    # The database is shared by the examples on purpose: each works with orders of its own.
+    # The database is shared by the examples on purpose: each uses its own orders.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(batches=st.lists(st.lists(reports, max_size=4), min_size=1, max_size=REPORTS_MAX // 4))
-async def test_the_stored_status_is_always_what_the_facts_give(
+async def test_the_stored_status_is_always_derived_from_the_facts(
     database: Database, batches: Sequence[Sequence[Report]]
 ) -> None:
     clerk = Clerk(make_store(database))

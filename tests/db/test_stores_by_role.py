@@ -1,4 +1,4 @@
-"""Every statement of a process runs with the rights of its own role."""
+"""Every statement of a process runs with the privileges of its own role."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -61,7 +61,7 @@ NO_TIME = timedelta(0)
 
 @pytest.fixture
 async def logins(database_url: str) -> AsyncIterator[Mapping[str, Database]]:
-    """The emptied database, opened as each role."""
+    """Open the emptied database as each role."""
     async with AsyncExitStack() as stack:
         yield {
             role: await stack.enter_async_context(
@@ -73,7 +73,7 @@ async def logins(database_url: str) -> AsyncIterator[Mapping[str, Database]]:
 
 @pytest.fixture
 def api(logins: Mapping[str, Database]) -> Clerk:
-    """Stores orders and requests as the API does."""
+    """Return a clerk that stores orders and requests as the API does."""
     store = PostgresOrderStore(logins["api"], venue=VENUE, telemetry=RecordingTelemetry(), requests_only=True)
     return Clerk(store)
 
@@ -84,7 +84,7 @@ def worker(logins: Mapping[str, Database]) -> Clerk:
     return Clerk(make_store(logins["worker"]))
 
 
-async def test_the_api_stores_orders_alone_in_batches_and_under_limits(
+async def test_the_api_stores_orders_singly_in_batches_and_under_limits(
     logins: Mapping[str, Database], api: Clerk
 ) -> None:
     book, reader = _limit_book(logins["api"]), PostgresOrderReader(logins["api"])
@@ -101,7 +101,7 @@ async def test_the_api_stores_orders_alone_in_batches_and_under_limits(
     assert [change.sequence for change in changes] == [1, 2, 3, 4]
 
 
-async def test_the_api_cancels_what_was_never_sent_and_asks_for_what_the_venue_has(api: Clerk, worker: Clerk) -> None:
+async def test_the_api_cancels_unsent_orders_and_requests_cancels_of_others(api: Clerk, worker: Clerk) -> None:
     unsent, open_order = await api.store(2)
     await worker.record({open_order: [accepted(), filled("30", name="F1")]})
 
@@ -200,7 +200,7 @@ async def test_ingest_leads_records_and_remembers_where_it_was(logins: Mapping[s
 
 
 @pytest.mark.parametrize("role", ["worker", "ingest", "operator"])
-async def test_who_asks_the_venue_keeps_its_breaker_budget_and_prices(
+async def test_roles_that_call_the_venue_may_write_its_breaker_budget_and_prices(
     logins: Mapping[str, Database], role: str
 ) -> None:
     breaker, budget = PostgresBreakerStore(logins[role], VENUE), PostgresRateBudgetStore(logins[role], "K", VENUE)

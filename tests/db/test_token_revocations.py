@@ -20,12 +20,12 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def revocations(database: Database) -> PostgresTokenRevocations:
-    """The adapter under test."""
+    """Return the adapter under test."""
     return PostgresTokenRevocations(database)
 
 
 def revocation(token_id: str, *, lasts: timedelta = DAY) -> Revocation:
-    """A revocation of the token."""
+    """Return a revocation of the token."""
     return Revocation(
         tokens=RevokedTokens(token_id=token_id, expires_at=now() + lasts),
         revoked_at=now(),
@@ -64,9 +64,7 @@ async def test_a_writer_that_commits_late_is_not_overtaken_by_one_with_a_higher_
     assert [tokens.token_id for tokens in after.tokens] == ["late", "quick"]
 
 
-async def test_a_writer_that_gives_up_leaves_no_position_behind_it(
-    revocations: PostgresTokenRevocations, database_url: str
-) -> None:
+async def test_a_writer_that_rolls_back_leaves_no_gap(revocations: PostgresTokenRevocations, database_url: str) -> None:
     slow = await asyncpg.connect(database_url)
     try:
         late = slow.transaction()

@@ -1,4 +1,4 @@
-"""Trading control against the real database: a halt and statements under way, several processes, counts, the tape."""
+"""Trading control against the real database: a halt and concurrent statements, several processes, counts, prices."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -48,13 +48,13 @@ WAITERS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 def a_halt(account_id: str | None = None) -> TradingHalt:
-    """A halt of all accounts, or of one."""
+    """Return a halt of all accounts, or of one."""
     return TradingHalt(id=uuid7(), account_id=account_id, halted_at=now(), halted_by="olga", halt_reason="fat finger")
 
 
 @asynccontextmanager
 async def holding(database_url: str, *account_ids: str) -> AsyncIterator[asyncpg.Connection]:
-    """Another process that holds the rows of accounts: whoever accepts waits in the middle of the statement."""
+    """Run another process that locks the rows of accounts: a storing process waits in the middle of the statement."""
     other = await asyncpg.connect(database_url)
     try:
         async with other.transaction():
@@ -100,7 +100,7 @@ async def test_a_halt_is_answered_only_when_no_statement_from_before_can_store_a
         await eventually(lambda: _waiters(other, 1), within_seconds=5)
         halting = asyncio.create_task(begin_halt(halts, a_halt()))
         await eventually(lambda: _waiters(other, 2), within_seconds=5)
-        # It holds already for whoever comes now, and is not answered yet for the sake of whoever came before.
+        # It applies to new statements already, and is not answered yet because of earlier ones.
         assert await other.fetchval("SELECT count(*) FROM trading_halts") == 1
         answered_too_early = halting.done()
     await halting
@@ -227,7 +227,7 @@ async def test_a_key_at_two_processes_does_not_deadlock_where_only_one_of_the_ac
         assert limited.change is not None
 
 
-async def test_an_order_judged_by_old_limits_is_not_stored_beside_one_judged_by_the_new(
+async def test_an_order_checked_by_old_limits_is_not_stored_with_one_checked_by_new_limits(
     database: Database, store: PostgresOrderStore
 ) -> None:
     book = PostgresLimitBook(database, cache_seconds=5)
@@ -293,7 +293,7 @@ async def test_a_halt_waits_for_claims_that_began_before_it_and_its_end_for_none
     assert [claim.order.id for claim in await claiming] == [order_id]
 
 
-async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Database, clerk: Clerk) -> None:
+async def test_an_order_that_waits_for_the_end_of_a_halt_shows_it(database: Database, clerk: Clerk) -> None:
     (order_id,) = await clerk.store(1)
     await begin_halt(PostgresTradingHalts(database), a_halt())
 
@@ -306,7 +306,7 @@ async def test_an_order_that_waits_for_the_end_of_a_halt_says_so(database: Datab
     assert "halted" in order.placement.last_error
 
 
-async def test_open_orders_can_be_counted_anew(database: Database, clerk: Clerk) -> None:
+async def test_open_orders_can_be_recounted(database: Database, clerk: Clerk) -> None:
     await clerk.store(6, accounts=["alice", "bob"])
     book = PostgresLimitBook(database, cache_seconds=5)
     await database.fetch("UPDATE accounts SET open_orders = 99 WHERE id = 'alice'")
@@ -316,7 +316,7 @@ async def test_open_orders_can_be_counted_anew(database: Database, clerk: Clerk)
     assert await book.open_orders("alice") == 3
 
 
-async def test_the_second_of_two_recounts_finds_nothing_left_to_mend(database_url: str, clerk: Clerk) -> None:
+async def test_the_second_of_two_recounts_finds_nothing_left_to_fix(database_url: str, clerk: Clerk) -> None:
     await clerk.store(2)
     async with open_database(database_url, application_name="1") as database:
         book = PostgresLimitBook(database, cache_seconds=5)
@@ -329,7 +329,7 @@ async def test_the_second_of_two_recounts_finds_nothing_left_to_mend(database_ur
         assert await book.open_orders("alice") == 2
 
 
-async def test_open_orders_can_be_counted_anew_while_they_never_stop_coming(database: Database, clerk: Clerk) -> None:
+async def test_open_orders_can_be_recounted_under_constant_load(database: Database, clerk: Clerk) -> None:
     await clerk.store(1)
     book = PostgresLimitBook(database, cache_seconds=5)
     await database.fetch("UPDATE accounts SET open_orders = 99")
@@ -354,7 +354,7 @@ async def test_open_orders_can_be_counted_anew_while_they_never_stop_coming(data
     assert await book.open_orders("alice") == 1 + placed
 
 
-async def test_whatever_became_of_an_order_it_is_counted_anew_as_it_was_counted(
+async def test_an_order_in_any_state_is_recounted_as_it_was_counted(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     ids = await clerk.store(9)
@@ -377,7 +377,7 @@ async def test_whatever_became_of_an_order_it_is_counted_anew_as_it_was_counted(
     assert await book.open_orders("alice") == 6
 
 
-async def test_a_number_below_zero_and_moments_of_the_future_let_pass_no_more_and_no_less_than_the_limit(
+async def test_a_number_below_zero_and_moments_of_the_future_allow_exactly_the_limit(
     database: Database, store: PostgresOrderStore, clerk: Clerk
 ) -> None:
     await clerk.store(1)

@@ -29,7 +29,7 @@ async def _found(database: Database, *, in_doubt_for: timedelta, pending_for: ti
     return {order.id: order.is_in_doubt for order in found}
 
 
-async def test_orders_in_doubt_and_pending_are_told_apart_and_placed_ones_left_out(
+async def test_orders_in_doubt_and_pending_are_distinguished_and_placed_ones_left_out(
     database: Database, clerk: Clerk
 ) -> None:
     pending, in_doubt, placed = await clerk.store(3)

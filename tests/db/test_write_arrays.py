@@ -1,4 +1,4 @@
-"""Columns that go to PostgreSQL as texts of arrays come back as they went in, whatever a venue writes into them."""
+"""Columns sent to PostgreSQL as texts of arrays are read back unchanged, with any values of a venue."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
@@ -36,7 +36,7 @@ TRICKY = (
 texts = st.one_of(
     st.sampled_from(TRICKY),
     st.lists(st.sampled_from(TRICKY), max_size=4).map("".join),
-    # What PostgreSQL cannot keep is taken out before (`storable`), or refused with the whole write, as ever.
+    # Characters that PostgreSQL cannot store are removed before (`storable`), or the whole write is refused.
     st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20),
 )
 numbers = st.builds(
@@ -48,7 +48,7 @@ ids = st.uuids() | st.uuids().map(lambda one: pgproto.UUID(one.bytes)) | st.buil
 
 
 def perhaps(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """The values, sometimes nothing."""
+    """Generate the values, sometimes None."""
     return st.none() | values
 
 
@@ -67,7 +67,7 @@ row = st.tuples(
 
 @st.composite
 def rows(draw: st.DrawFn) -> list[tuple[Any, ...]]:
-    """Rows, of which some columns may hold one value only, or nothing."""
+    """Generate rows, of which some columns may contain only one value, or only None."""
     made = draw(st.lists(row, min_size=1, max_size=ROWS_MAX))
     first = made[0]
     same = draw(st.sets(st.integers(1, len(first) - 1)))
@@ -81,7 +81,7 @@ def rows(draw: st.DrawFn) -> list[tuple[Any, ...]]:
 
 
 def as_columns(rows: Sequence[tuple[Any, ...]]) -> Sequence[str]:
-    """The rows' columns: first those whose values need no quotes, then texts."""
+    """Return the rows' columns: first those whose values need no quotes, then texts."""
     columns = list(zip(*rows, strict=True)) or [()] * len(NAMES)
     plain = [
         moment_array(list(column)) if kind == "timestamptz" else plain_array(column)
@@ -92,7 +92,7 @@ def as_columns(rows: Sequence[tuple[Any, ...]]) -> Sequence[str]:
 
 @settings(
     max_examples=CASES,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # Nothing is written, so nothing need be emptied.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # Nothing is written, so no table needs emptying.
 )
 @given(rows=rows())
 @example(rows=[(UUID(int=0), *[None] * 8)])
@@ -100,11 +100,11 @@ def as_columns(rows: Sequence[tuple[Any, ...]]) -> Sequence[str]:
 @example(rows=[(UUID(int=1), Decimal("1E-18"), *[None] * 7), (UUID(int=2), Decimal("1.0"), *[None] * 7)])
 @example(rows=[(UUID(int=1), Decimal("1.00"), *[None] * 7), (UUID(int=2), Decimal("1.0"), *[None] * 7)])
 @example(rows=[(UUID(int=1), Decimal("1E+3"), *[None] * 7), (UUID(int=2), Decimal("-0E-18"), *[None] * 7)])
-async def test_whatever_goes_in_comes_back(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
+async def test_any_value_is_read_back_unchanged(database: Database, rows: Sequence[tuple[Any, ...]]) -> None:
     found = await database.fetch(READ_BACK, *as_columns(rows))
 
     assert [tuple(one[name] for name in NAMES) for one in found] == rows
-    # Equal is not enough: 1.0 is 1.00, and people see which was stored.
+    # Equality is not enough: 1.0 equals 1.00, and the stored form is shown to people.
     assert [_digits(one["number"]) for one in found] == [_digits(values[1]) for values in rows]
 
 
@@ -113,15 +113,15 @@ async def test_no_rows_are_no_rows(database: Database) -> None:
 
 
 def _digits(number: Decimal | None) -> str | None:
-    """The number as it is written out; PostgreSQL knows neither exponents nor a zero below zero."""
+    """Return the number in full digits; PostgreSQL has neither exponents nor a negative zero."""
     return None if number is None else format(abs(number) if number == 0 else number, "f")
 
 
 @settings(max_examples=CASES // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(texts, min_size=5, max_size=5))
 @example(texts=["'}'; DROP TABLE orders; --", '"}"', "NULL", "\\", '",NULL,"'])
-async def test_texts_of_a_venue_are_stored_as_they_came(clerk: Clerk, database: Database, texts: Sequence[str]) -> None:
-    # Ids are never empty, and each execution's is its own.
+async def test_texts_of_a_venue_are_stored_unchanged(clerk: Clerk, database: Database, texts: Sequence[str]) -> None:
+    # Ids are never empty, and each execution has its own.
     venue_order_id, name, other_name = texts[0] or "V", f"1{texts[1]}", f"2{texts[2]}"
     reason = Reason(source=ReasonSource.VENUE, code=texts[3] or "C", message=texts[4])
     await database.fetch("DELETE FROM executions")

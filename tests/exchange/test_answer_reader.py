@@ -32,7 +32,7 @@ cuts = st.lists(st.integers(0, 300), max_size=8)
 
 
 def fed(data: bytes, places: list[int]) -> AnswerReader:
-    """A reader of that data, cut at these places."""
+    """Return a reader of that data, cut at these places."""
     reader = AnswerReader(max_bytes=1_000)
     for begin, end in pairwise(sorted({0, len(data), *(min(place, len(data)) for place in places)})):
         reader.feed(data[begin:end])

@@ -1,4 +1,4 @@
-"""One connection to the venue: whatever comes, in whatever pieces, no answer is taken for another request's."""
+"""One connection to the venue: with any bytes, in any segments, no answer is matched with another request."""
 
 import asyncio
 from contextlib import suppress
@@ -61,7 +61,7 @@ def connected() -> tuple[VenueConnection, Wire]:
 async def asking(
     connection: VenueConnection, *, seconds: float = 5.0, max_bytes: int = 1_000
 ) -> asyncio.Task[HttpAnswer]:
-    """A request that is under way."""
+    """Start a request."""
     until = asyncio.get_running_loop().time() + seconds
     task = asyncio.create_task(connection.exchange(b"GET", until=until, answer_max_bytes=max_bytes))
     await asyncio.sleep(0)
@@ -69,14 +69,14 @@ async def asking(
 
 
 def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
-    """The bytes, cut at these places."""
+    """Return the bytes, cut at these positions."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     return [data[start:end] for start, end in pairwise(places)]
 
 
 @settings(max_examples=200, deadline=None)
 @given(answers=st.lists(st.sampled_from(list(ANSWERS)), min_size=1, max_size=4), cuts=st.lists(st.integers(0, 500)))
-def test_answers_are_read_in_whatever_pieces_they_come(answers: list[bytes], cuts: list[int]) -> None:
+def test_answers_are_read_in_any_pieces(answers: list[bytes], cuts: list[int]) -> None:
     async def run() -> None:
         connection, _ = connected()
         for data in answers:
@@ -93,14 +93,14 @@ def test_answers_are_read_in_whatever_pieces_they_come(answers: list[bytes], cut
 
 @settings(max_examples=200, deadline=None)
 @given(junk=st.binary(max_size=60), cuts=st.lists(st.integers(0, 100)), good=st.sampled_from(list(ANSWERS)))
-def test_bytes_behind_an_answer_never_reach_the_next_request(junk: bytes, cuts: list[int], good: bytes) -> None:
+def test_bytes_after_an_answer_never_reach_the_next_request(junk: bytes, cuts: list[int], good: bytes) -> None:
     async def run() -> None:
         connection, wire = connected()
         task = await asking(connection)
         for piece in pieces_of(good + junk, cuts):
             connection.data_received(piece)
         assert await task == ANSWERS[good]
-        # A line's end between two answers is the one thing that HTTP lets pass.
+        # A line end between two answers is allowed by HTTP, and nothing else.
         assert wire.is_cut or not junk.strip(b"\r\n")
 
     asyncio.run(run())
@@ -118,7 +118,7 @@ async def test_a_second_answer_closes_the_connection(extra: bytes) -> None:
     assert not connection.is_open
 
 
-async def test_what_comes_while_nobody_asked_closes_the_connection() -> None:
+async def test_unsolicited_bytes_close_the_connection() -> None:
     connection, wire = connected()
 
     connection.data_received(PLAIN)
@@ -126,7 +126,7 @@ async def test_what_comes_while_nobody_asked_closes_the_connection() -> None:
     assert wire.is_cut
 
 
-async def test_the_late_answer_of_a_request_that_was_given_up_reaches_nobody() -> None:
+async def test_the_late_answer_of_a_canceled_request_reaches_no_other() -> None:
     connection, wire = connected()
     given_up = await asking(connection)
 
@@ -138,7 +138,7 @@ async def test_the_late_answer_of_a_request_that_was_given_up_reaches_nobody() -
     assert not connection.is_open
 
 
-async def test_an_answer_that_does_not_come_in_time_is_lost_with_its_connection() -> None:
+async def test_an_answer_that_does_not_arrive_in_time_is_lost_with_its_connection() -> None:
     connection, wire = connected()
 
     with pytest.raises(AnswerLostError, match="time"):
@@ -148,7 +148,7 @@ async def test_an_answer_that_does_not_come_in_time_is_lost_with_its_connection(
     assert not connection.was_over
 
 
-async def test_a_request_that_cannot_be_written_leaves_nothing_behind_for_the_next() -> None:
+async def test_a_request_that_cannot_be_written_does_not_affect_the_next() -> None:
     connection, wire = connected()
     wire.write_error = RuntimeError("closed")
     until = asyncio.get_running_loop().time() + 0.05
@@ -186,7 +186,7 @@ async def test_what_is_no_answer_closes_the_connection(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(("answered", "came", "was_over"), [(1, b"", True), (0, b"", False), (1, b"HTTP", False)])
-async def test_only_a_kept_connection_that_ends_without_a_byte_was_over_before(
+async def test_only_a_reused_connection_that_ends_without_a_byte_was_closed_before(
     answered: int, came: bytes, was_over: bool
 ) -> None:
     connection, _ = connected()
@@ -205,7 +205,7 @@ async def test_only_a_kept_connection_that_ends_without_a_byte_was_over_before(
     assert connection.was_over == was_over
 
 
-async def test_a_question_is_asked_again_where_a_kept_connection_is_over_and_a_new_one_is_made() -> None:
+async def test_a_look_up_is_repeated_where_a_reused_connection_is_closed_and_a_new_one_is_made() -> None:
     requests = 0
 
     async def answer_once_and_drop(request: web.BaseRequest) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""The venue's lists: paged to their end, whatever rows others put on them."""
+"""The venue's lists: paged to their end, with external rows of any kind."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -26,7 +26,9 @@ ACTIVITY: dict[str, object] = {
 
 
 def paged_orders(total: int) -> tuple[list[dict[str, object]], Handler]:
-    """A list of open orders, two of which always share their submission time, and a server that pages through it."""
+    """Return a list of open orders, of which two always share their submission time, and a server that pages
+    through it.
+    """
     orders: list[dict[str, object]] = [
         ORDER | {"id": f"v{n}", "submitted_at": f"2026-01-05T08:00:00.{n // 2:06d}500Z"} for n in range(total)
     ]
@@ -120,7 +122,7 @@ async def test_a_whole_page_of_closed_orders_of_one_moment_is_paged_by_ids_witho
     assert len(found) == 1203
 
 
-async def test_a_list_without_an_end_is_given_up() -> None:
+async def test_an_endless_list_is_abandoned() -> None:
     endless = answering(lambda: web.json_response([ORDER | {"id": f"v{n}"} for n in range(500)]))
 
     async with serving(endless) as url, reaching(settings(url)) as venue:
@@ -129,7 +131,7 @@ async def test_a_list_without_an_end_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("row", [ORDER | {"qty": "ten"}, {"id": None}, {}, None, 7, "order", [ORDER]])
-async def test_a_row_that_cannot_be_read_does_not_hide_the_others_and_is_told(row: object) -> None:
+async def test_a_row_that_cannot_be_read_does_not_hide_the_others_and_is_logged(row: object) -> None:
     rows = [row, ORDER | {"id": "v2"}]
     telemetry = RecordingTelemetry()
 

@@ -74,7 +74,7 @@ def test_a_success_that_cannot_be_read_or_names_another_order_proves_nothing(bod
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "v" * 129])
-def test_a_success_whose_order_has_an_id_that_cannot_be_kept_or_asked_for_proves_nothing(name: str) -> None:
+def test_a_success_whose_order_has_an_id_that_cannot_be_stored_or_looked_up_proves_nothing(name: str) -> None:
     assert isinstance(outcome(200, order_body(name=name)), OutcomeUnknown)
 
 
@@ -86,7 +86,7 @@ def test_a_client_order_id_that_is_taken_proves_an_earlier_placement() -> None:
     ("status", "code"),
     [(400, 40010000), (403, 40310000), (403, 40310100), (422, 40010001), (422, 42210000), (422, 42210001)],
 )
-def test_a_refusal_in_the_venues_words_refuses_the_order(status: int, code: int) -> None:
+def test_a_refusal_by_the_venue_refuses_the_order(status: int, code: int) -> None:
     found = outcome(status, complaint("insufficient buying power", code=code))
 
     assert isinstance(found, Rejected)
@@ -143,7 +143,7 @@ def test_a_code_that_the_venue_does_not_send_with_that_status_proves_nothing(sta
 
 @pytest.mark.parametrize("code", [40310000, 42210000])
 @pytest.mark.parametrize("message", ["null", '""', "7"])
-def test_a_refusal_without_words_proves_nothing(code: int, message: str) -> None:
+def test_a_refusal_without_a_message_proves_nothing(code: int, message: str) -> None:
     body = f'{{"code": {code}, "message": {message}}}'.encode()
 
     assert isinstance(outcome(code // 100_000, body), OutcomeUnknown)
@@ -193,12 +193,12 @@ def test_too_many_requests_wait_until_the_reset_by_the_venues_clock() -> None:
     ("reset", "seconds"),
     [("0", 1), ("9" * 12, 60), ("1e400", 1), ("nan", 1), ("soon", 1), ("-5", 1), ("9" * 400, 1)],
 )
-def test_whatever_reset_the_venue_tells_the_wait_stays_between_a_second_and_the_limit(reset: str, seconds: int) -> None:
+def test_for_any_reset_of_the_venue_the_wait_is_between_a_second_and_the_limit(reset: str, seconds: int) -> None:
     assert outcome(429, x_ratelimit_reset=reset) == RateLimited(retry_after=timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize("wait", ["7", "Mon, 05 Jan 2026 08:00:47 GMT"])
-def test_too_many_requests_wait_for_as_long_as_retry_after_asks(wait: str) -> None:
+def test_too_many_requests_wait_for_retry_after(wait: str) -> None:
     body = complaint("too many requests.", code=42910000)
 
     limited = outcome(429, body, retry_after=wait, date="Mon, 05 Jan 2026 08:00:40 GMT")
@@ -208,7 +208,7 @@ def test_too_many_requests_wait_for_as_long_as_retry_after_asks(wait: str) -> No
 
 @pytest.mark.parametrize("body", [*NOT_THE_VENUES, b"Too Many Requests"])
 @pytest.mark.parametrize("headers", [{}, {"x_ratelimit_limit_minute": "5", "ratelimit_reset": "3"}])
-def test_too_many_requests_in_the_words_of_a_gateway_prove_nothing_and_ask_for_a_pause(
+def test_too_many_requests_from_a_gateway_prove_nothing_and_request_a_pause(
     body: bytes, headers: dict[str, str]
 ) -> None:
     found = outcome(429, body, retry_after="9", **headers)
@@ -255,7 +255,7 @@ def test_a_lost_answer_proves_nothing(error: Exception) -> None:
     assert isinstance(submission_failure(error), OutcomeUnknown)
 
 
-def test_a_question_that_is_one_too_many_says_when_to_ask_again() -> None:
+def test_a_look_up_above_the_limit_has_the_time_to_retry() -> None:
     headers = {"x-ratelimit-reset": str(NOW.timestamp() + 7)}
 
     failure = question_failure(
@@ -269,14 +269,14 @@ def test_a_question_that_is_one_too_many_says_when_to_ask_again() -> None:
 @pytest.mark.parametrize(
     ("status", "body"), [(401, b""), (403, b'{"message": "forbidden."}'), (403, complaint("no", code=40110000))]
 )
-def test_a_question_under_a_wrong_key_blames_the_key(status: int, body: bytes) -> None:
+def test_a_look_up_with_a_wrong_key_reports_the_key(status: int, body: bytes) -> None:
     answer = HttpAnswer(status=status, body=body)
 
     assert isinstance(question_failure(answer, now=NOW, wait_max=timedelta(seconds=60)), VenueUnauthorizedError)
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
-def test_any_other_answer_to_a_question_concerns_this_question_alone(status: int) -> None:
+def test_any_other_answer_to_a_look_up_concerns_only_this_look_up(status: int) -> None:
     assert question_failure(HttpAnswer(status=status, body=b""), now=NOW, wait_max=timedelta(seconds=60)) is None
 
 
@@ -294,14 +294,14 @@ def test_a_cancel_request_is_taken_refused_or_unknown() -> None:
         assert isinstance(canceled(status, GATEWAY_PAGE), CancelUnknown)
 
 
-def test_a_cancel_request_that_is_one_too_many_is_sent_again_when_the_venue_says_so() -> None:
+def test_a_cancel_request_above_the_limit_is_sent_again_when_the_venue_allows_it() -> None:
     assert canceled(429, GATEWAY_PAGE, retry_after="9") == CancelPostponed(
         error="HTTP 429", retry_after=timedelta(seconds=9)
     )
 
 
 def canceled(status: int, body: bytes = b"", **headers: str) -> CancelOutcome:
-    """What an answer to a cancel request proves."""
+    """Return what an answer to a cancel request proves."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     answer = HttpAnswer(status=status, body=body, headers=named)
     return cancel_outcome(answer, now=NOW, wait_max=timedelta(seconds=60))
@@ -313,7 +313,7 @@ def test_an_answer_that_is_not_the_venues_does_not_prove_that_a_cancel_is_imposs
     assert isinstance(canceled(status, body), CancelUnknown)
 
 
-def test_only_the_venues_own_words_prove_that_it_does_not_have_the_order() -> None:
+def test_only_the_venues_own_answer_proves_that_it_does_not_have_the_order() -> None:
     absent = complaint("order not found for 01890a5d", code=40410000)
 
     assert proves_absence(HttpAnswer(status=404, body=absent))

@@ -25,7 +25,7 @@ def _order(number: int, *, nanoseconds: int) -> Json:
 
 
 def _listed(orders: Sequence[Json], wanted: OrderList, page: str | None) -> ListRows:
-    """One page as the venue gives it: what is behind the start, which is exclusive."""
+    """Return one page like the venue: rows after the start, which is exclusive."""
     key, _, start = (page or "").partition("=")
     if key == "after":
         orders = [one for one in orders if _moment(str(one["submitted_at"])) > _moment(start)]

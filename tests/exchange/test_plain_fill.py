@@ -1,4 +1,4 @@
-"""The short way of reading a fill gives what the whole way gives, and is taken for what it is meant for."""
+"""The fast parser of a fill has the same result as the general one, and is used for the intended frames."""
 
 from functools import partial
 from typing import Any
@@ -55,8 +55,8 @@ PATHS = [
 ]
 
 
-def told(event: str) -> dict[str, Any]:
-    """A frame as the venue sends it."""
+def frame_of(event: str) -> dict[str, Any]:
+    """Return a frame as the venue sends it."""
     filled = order(filled_qty="6.5", status="partially_filled")
     data = update(event, order=filled, execution_id="e1", qty="4.5", price="12.50")
     return {"stream": "trade_updates", "data": data}
@@ -67,10 +67,10 @@ def told(event: str) -> dict[str, Any]:
     disturbed=st.dictionaries(st.sampled_from(PATHS), ODD | JSON, max_size=2),
     left_out=st.sets(st.sampled_from(PATHS), max_size=1),
 )
-def test_it_gives_what_the_whole_way_gives(
+def test_it_has_the_result_of_the_general_parser(
     event: str, disturbed: dict[tuple[str, ...], object], left_out: set[tuple[str, ...]]
 ) -> None:
-    message = told(event)
+    message = frame_of(event)
     for path, value in disturbed.items():
         put(message, path, value)
     for path in left_out:
@@ -86,11 +86,11 @@ def test_it_gives_what_the_whole_way_gives(
 
 
 @pytest.mark.parametrize("event", ["fill", "partial_fill"])
-def test_a_fill_as_the_venue_tells_it_takes_the_short_way(event: str) -> None:
-    plain = plain_fill(told(event), raw=RAW)
+def test_a_fill_in_the_venues_usual_form_uses_the_fast_path(event: str) -> None:
+    plain = plain_fill(frame_of(event), raw=RAW)
 
     assert isinstance(plain, VenueReport)
-    assert plain == parse_message(told(event), raw=RAW)
+    assert plain == parse_message(frame_of(event), raw=RAW)
     assert plain.raw == RAW
 
 
@@ -99,7 +99,7 @@ def test_a_fill_as_the_venue_tells_it_takes_the_short_way(event: str) -> None:
 )
 @pytest.mark.parametrize("path", PATHS)
 def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...], value: object) -> None:
-    message = told("fill")
+    message = frame_of("fill")
     put(message, path, value)
 
     plain = plain_fill(message, raw=RAW)
@@ -108,7 +108,7 @@ def test_each_field_is_taken_only_as_the_whole_way_takes_it(path: tuple[str, ...
 
 
 def test_a_fill_of_an_external_order_is_left_to_the_whole_way() -> None:
-    message = told("fill")
+    message = frame_of("fill")
     put(message, ("data", "order", "client_order_id"), "by-hand")
 
     assert plain_fill(message, raw=RAW) is None
@@ -121,7 +121,7 @@ def test_what_is_no_frame_is_left_to_the_whole_way(content: object) -> None:
 
 
 def put(message: dict[str, Any], path: tuple[str, ...], *values: object) -> None:
-    """Put the value there, or nothing, as far as there still is a place."""
+    """Set or remove the value at that path, as far as the path exists."""
     place: Any = message
     for step in path[:-1]:
         place = place.get(step) if isinstance(place, dict) else None

@@ -42,7 +42,7 @@ every_caller = pytest.mark.parametrize(("priority", "call"), CALLS.values(), ids
 
 @dataclass(slots=True)
 class RecordingLimiter:
-    """RateLimiter that remembers; with `held_back` it lets nothing through."""
+    """RateLimiter that records calls; with `held_back` it refuses all."""
 
     held_back: timedelta | None = None
     asked: list[RequestPriority] = field(default_factory=list)
@@ -66,14 +66,14 @@ class RecordingLimiter:
 
 @dataclass(slots=True)
 class Reached:
-    """The venue, what it says to people, and the limiter in front of it."""
+    """The venue, its log events, and the limiter in front of it."""
 
     venue: AlpacaVenue
     limiter: RecordingLimiter
     telemetry: RecordingTelemetry
 
     async def result(self, call: Call) -> object:
-        """What comes of a call: its result or its error."""
+        """Return the outcome of a call: its result or its error."""
         try:
             return await call(self.venue)
         except VenueUnreachableError as error:
@@ -93,7 +93,7 @@ async def reaching(handler: Handler, *, held_back: timedelta | None = None) -> A
 
 
 @every_caller
-async def test_every_caller_asks_first_and_takes_in_the_limit_that_comes_with_the_answer(
+async def test_every_caller_acquires_first_and_stores_the_limit_in_the_answer(
     priority: RequestPriority, call: Call
 ) -> None:
     async with reaching(answering(lambda: web.json_response(ORDER, headers=LIMITED))) as reached:
@@ -109,23 +109,23 @@ async def test_every_caller_asks_first_and_takes_in_the_limit_that_comes_with_th
 @pytest.mark.parametrize(
     "headers", [{"Retry-After": "9"}, {**LIMITED, "X-RateLimit-Reset": str(int(NOW.timestamp()) + 9)}]
 )
-async def test_a_429_to_any_caller_pauses_all_for_as_long_as_the_venue_asks(
+async def test_a_429_to_any_caller_pauses_all_for_the_requested_time(
     priority: RequestPriority, call: Call, headers: dict[str, str]
 ) -> None:
     async with reaching(answering(lambda: web.Response(status=429, headers=headers))) as reached:
         result = await reached.result(call)
 
-    told = timedelta(seconds=9)
-    assert reached.limiter.pauses == [told]
+    reported = timedelta(seconds=9)
+    assert reached.limiter.pauses == [reported]
     match priority:
         case RequestPriority.SUBMIT:
             is_venues = "X-RateLimit-Reset" in headers
-            unknown = OutcomeUnknown(error="HTTP 429", retry_after=told)
-            assert result == (RateLimited(retry_after=told) if is_venues else unknown)
+            unknown = OutcomeUnknown(error="HTTP 429", retry_after=reported)
+            assert result == (RateLimited(retry_after=reported) if is_venues else unknown)
         case RequestPriority.CANCEL:
-            assert result == CancelPostponed(error="HTTP 429", retry_after=told)
+            assert result == CancelPostponed(error="HTTP 429", retry_after=reported)
         case _:
-            assert getattr(result, "retry_after", None) == told
+            assert getattr(result, "retry_after", None) == reported
 
 
 @pytest.mark.parametrize(("priority", "call"), [one for one in CALLS.values() if one[0] is not RequestPriority.SUBMIT])
@@ -159,20 +159,20 @@ async def test_a_request_that_is_held_back_is_not_made(priority: RequestPriority
         (403, b"<html>403 Forbidden</html>"),
     ],
 )
-async def test_a_401_or_a_403_without_a_code_to_any_caller_is_told_to_people(
+async def test_a_401_or_a_403_without_a_code_to_any_caller_is_alerted(
     priority: RequestPriority, call: Call, status: int, body: bytes
 ) -> None:
     async with reaching(answering(lambda: web.Response(status=status, body=body))) as reached:
         result = await reached.result(call)
 
-    (told,) = reached.telemetry.said("venue_unauthorized")
-    assert f"HTTP {status}" in str(told["error"])
+    (reported,) = reached.telemetry.said("venue_unauthorized")
+    assert f"HTTP {status}" in str(reported["error"])
     assert priority is not RequestPriority.CANCEL or isinstance(result, CancelUnknown)
 
 
 @every_caller
 @pytest.mark.parametrize("status", [200, 403, 404, 422, 500, 503])
-async def test_any_other_answer_says_nothing_about_the_key(
+async def test_any_other_answer_proves_nothing_about_the_key(
     priority: RequestPriority,  # noqa: ARG001 - of the table
     call: Call,
     status: int,
@@ -197,7 +197,7 @@ async def test_any_other_answer_says_nothing_about_the_key(
         (502, LIMITED, []),
     ],
 )
-async def test_only_the_venue_itself_can_say_what_the_limit_is_or_that_there_is_none_and_not_a_gateway(
+async def test_only_the_venue_itself_announces_a_limit_or_its_absence_and_not_a_gateway(
     status: int, headers: dict[str, str], announced: list[RateAnnouncement | None]
 ) -> None:
     async with reaching(answering(lambda: web.json_response(ORDER, status=status, headers=headers))) as reached:

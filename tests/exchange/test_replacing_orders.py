@@ -17,7 +17,7 @@ REPLACED_AT_TEXT = "2026-01-05T09:00:00Z"
 
 
 def replacing(**changes: object) -> dict[str, object]:
-    """The order v2, which somebody put in the place of v1."""
+    """Return the order v2, which replaced v1."""
     return order(id="v2", client_order_id="by-hand", replaces="v1", updated_at=AT_TEXT, **changes)
 
 
@@ -48,14 +48,14 @@ def test_our_order_names_the_one_that_replaced_it_in_front_of_its_end() -> None:
     assert found.reports[1] == OrderReplaced(venue_order_id="v2", replaces="v1", at=REPLACED_AT)
 
 
-def test_the_event_of_a_replacement_says_by_what() -> None:
-    told = parse_trade_update(
+def test_the_event_of_a_replacement_names_it() -> None:
+    reported = parse_trade_update(
         update("replaced", order=order(status="replaced", replaced_by="v2", replaced_at=REPLACED_AT_TEXT))
     )
 
-    assert isinstance(told, VenueReport)
-    assert types_of(told.reports) == [OrderReplaced, OrderEnded]
-    assert told.venue_client_order_id == NAME
+    assert isinstance(reported, VenueReport)
+    assert types_of(reported.reports) == [OrderReplaced, OrderEnded]
+    assert reported.venue_client_order_id == NAME
 
 
 @pytest.mark.parametrize(
@@ -71,18 +71,18 @@ def test_the_event_of_a_replacement_says_by_what() -> None:
         ),
     ],
 )
-def test_an_event_of_what_replaced_an_order_is_read_and_names_none_of_ours(
+def test_an_event_of_a_replacement_is_read_and_names_no_order_of_ours(
     event: str, changes: dict[str, object], more: dict[str, object], report: type[Report]
 ) -> None:
-    told = parse_trade_update({**update(event, order=replacing(**changes)), **more})
+    reported = parse_trade_update({**update(event, order=replacing(**changes)), **more})
 
-    assert isinstance(told, VenueReport)
-    assert (told.venue_client_order_id, told.venue_order_id) == (None, "v2")
-    assert types_of(told.reports) == [OrderReplaced, report]
-    assert told.reports[0] == link()
+    assert isinstance(reported, VenueReport)
+    assert (reported.venue_client_order_id, reported.venue_order_id) == (None, "v2")
+    assert types_of(reported.reports) == [OrderReplaced, report]
+    assert reported.reports[0] == link()
 
 
-def test_what_the_venue_calls_filled_says_what_it_counted() -> None:
+def test_an_order_reported_as_filled_has_the_venues_count() -> None:
     found = parse_found_order(replacing(status="filled", filled_qty="6"))
 
     assert isinstance(found, ExternalOrder)
@@ -109,5 +109,5 @@ def test_one_that_cannot_be_read_raises_nothing_and_is_not_taken_for_plainly_ext
     unreadable = {**replacing(status="new"), **changes}
 
     assert parse_found_order(unreadable) == ExternalOrder(venue_order_id="v2", is_unreadable_replacement=True)
-    told = parse_trade_update(update("new", order=unreadable))
-    assert told == ExternalReport(venue_order_id="v2", is_unreadable_replacement=True)
+    reported = parse_trade_update(update("new", order=unreadable))
+    assert reported == ExternalReport(venue_order_id="v2", is_unreadable_replacement=True)

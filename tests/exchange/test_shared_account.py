@@ -64,7 +64,7 @@ class Account:
         await self.exchange.control("POST", "orders", **fields)
 
     async def script(self, *answers: Mapping[str, object]) -> None:
-        """Set what the exchange answers in the place of its own answers."""
+        """Script the exchange's answers."""
         url = f"{self.exchange.settings.url}/simulator/answers"
         async with self.exchange.session.put(url, json=list(answers), headers=VenueKeys().headers) as response:
             assert response.status == 200, await response.text()
@@ -81,7 +81,7 @@ async def account() -> AsyncIterator[Account]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_fills_of_external_orders_of_any_kind_keep_no_fill_of_ours_from_being_caught_up(
+async def test_fills_of_external_orders_of_any_kind_do_not_block_our_fills_from_being_caught_up(
     account: Account, kind: str
 ) -> None:
     ours = await account.placed(client_order_id="ours")
@@ -112,7 +112,7 @@ async def test_open_external_orders_of_any_kind_hide_no_end_of_ours(account: Acc
     assert account.desk.telemetry.said("venue_row_unreadable") == []
 
 
-async def test_our_order_behind_1200_external_ones_is_found_on_the_third_page(account: Account) -> None:
+async def test_our_order_after_1200_external_ones_is_found_on_the_third_page(account: Account) -> None:
     for first in range(0, EXTERNAL_ORDERS, PLACED_AT_ONCE):
         numbers = range(first, first + PLACED_AT_ONCE)
         await asyncio.gather(
@@ -139,7 +139,7 @@ async def test_our_order_behind_1200_external_ones_is_found_on_the_third_page(ac
     ],
     ids=["error", "gateway", "not JSON", "empty", "list", "odd 404"],
 )
-async def test_a_look_up_that_fails_does_not_stop_the_look_ups_behind_it(
+async def test_a_look_up_that_fails_does_not_stop_the_look_ups_after_it(
     account: Account, answer: Mapping[str, object]
 ) -> None:
     orders = [await account.placed(client_order_id=f"ours-{number}") for number in range(3)]
@@ -154,7 +154,7 @@ async def test_a_look_up_that_fails_does_not_stop_the_look_ups_behind_it(
     assert statuses == [OrderStatus.CANCELED, OrderStatus.CANCELED, OrderStatus.PLACED]
 
 
-async def test_activities_and_rows_that_cannot_be_read_concern_themselves_alone(account: Account) -> None:
+async def test_activities_and_rows_that_cannot_be_read_do_not_affect_others(account: Account) -> None:
     ours = await account.placed(client_order_id="ours")
     venue_order_id = account.desk.order(ours.id).facts.venue_order_id
     fill = {
@@ -183,7 +183,7 @@ async def test_activities_and_rows_that_cannot_be_read_concern_themselves_alone(
     assert account.desk.telemetry.counted(Metric.VENUE_VALUES_UNKNOWN, field="activity_type") == 1
 
 
-async def test_a_status_of_our_order_that_is_in_no_document_is_kept_open_and_counted(account: Account) -> None:
+async def test_a_status_of_our_order_that_is_in_no_document_stays_open_and_is_counted(account: Account) -> None:
     ours = await account.placed(client_order_id="ours", is_acknowledged=False)
     row = {
         "id": "v1",

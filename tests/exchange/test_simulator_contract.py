@@ -1,4 +1,4 @@
-"""The adapter against the simulated exchange, through real sockets: the ports Venue and VenueStream kept."""
+"""The adapter against the simulated exchange, through real sockets: the contract of the ports Venue and VenueStream."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -97,7 +97,7 @@ async def test_a_declared_refusal_proves_that_nothing_happened() -> None:
         assert await exchange.venue.find(name) is None
 
 
-async def test_an_exchange_that_is_down_says_so() -> None:
+async def test_an_exchange_that_is_down_reports_it() -> None:
     async with an_exchange() as exchange:
         wanted = await terms(exchange.venue)
         await exchange.control("PUT", "faults", down=True)
@@ -128,7 +128,7 @@ async def test_a_gateway_error_proves_nothing() -> None:
         assert isinstance(await exchange.venue.submit(new_name(), await terms(exchange.venue)), OutcomeUnknown)
 
 
-async def test_a_wrong_key_is_told_apart() -> None:
+async def test_a_wrong_key_is_distinguished() -> None:
     async with an_exchange() as right, an_exchange(secret="wrong") as wrong:
         assert isinstance(await wrong.venue.submit(new_name(), await terms(right.venue)), Unauthorized)
         with pytest.raises(VenueUnreachableError, match="key"):
@@ -136,7 +136,7 @@ async def test_a_wrong_key_is_told_apart() -> None:
 
 
 @pytest.mark.parametrize("frames", ["binary", "text"])
-async def test_an_orders_life_comes_by_the_stream_and_its_fills_once_more_by_rest(frames: Frames) -> None:
+async def test_an_orders_reports_arrive_by_the_stream_and_its_fills_again_by_rest(frames: Frames) -> None:
     async with an_exchange(frames=frames) as exchange, exchange.stream.connect() as reports:
         name = new_name()
         placed = await exchange.venue.submit(name, await terms(exchange.venue, quantity=Decimal(10)))
@@ -183,7 +183,7 @@ async def test_fills_are_read_page_by_page_from_a_moment_on() -> None:
     assert future == []
 
 
-async def test_a_canceled_order_tells_its_end_by_the_stream_and_by_rest() -> None:
+async def test_a_canceled_order_reports_its_end_by_the_stream_and_by_rest() -> None:
     async with an_exchange() as exchange, exchange.stream.connect() as reports:
         name = new_name()
         placed = await exchange.venue.submit(name, await terms(exchange.venue))
@@ -203,7 +203,7 @@ async def test_a_canceled_order_tells_its_end_by_the_stream_and_by_rest() -> Non
     assert isinstance(unknown, CancelNotPossible)
 
 
-async def test_an_order_that_is_rejected_later_tells_only_its_end() -> None:
+async def test_an_order_that_is_rejected_later_reports_only_its_end() -> None:
     faults = replace(NO_FAULTS, reject_rate=1)
     async with an_exchange(faults=faults) as exchange, exchange.stream.connect() as reports:
         name = new_name()
@@ -227,13 +227,13 @@ async def test_null_frames_are_skipped_and_counted() -> None:
     assert exchange.telemetry.counts.total() > 0
 
 
-async def test_the_second_stream_is_told_that_the_place_is_taken() -> None:
+async def test_the_second_stream_is_refused_while_there_is_another() -> None:
     async with an_exchange() as exchange, exchange.stream.connect():
         with pytest.raises(VenueUnreachableError, match="429"):
             await exchange.stream.connect().__aenter__()
 
 
-async def test_a_stream_that_is_cut_says_so() -> None:
+async def test_a_disconnected_stream_is_logged() -> None:
     async with an_exchange() as exchange, exchange.stream.connect() as reports:
         await exchange.control("POST", "disconnect")
 
@@ -251,7 +251,7 @@ def _reports(report: StreamItem) -> tuple[object, ...]:
     return tuple(report.reports) if isinstance(report, VenueReport) else ()
 
 
-async def test_the_fills_of_one_order_are_listed_by_its_id_whatever_the_whole_list_omits() -> None:
+async def test_the_fills_of_one_order_are_listed_by_its_id_including_omitted_ones() -> None:
     # Fills of one millisecond are listed in any order.
     async def ids(pages: AsyncGenerator[Sequence[ListedFill]]) -> set[tuple[str, str]]:
         reports = [one async for page in pages for one in page if isinstance(one, VenueReport)]

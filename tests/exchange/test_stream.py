@@ -44,7 +44,7 @@ async def opened(stream: AlpacaStream) -> None:
         pass
 
 
-async def test_reports_that_come_before_the_answer_to_listen_are_kept() -> None:
+async def test_reports_that_arrive_before_the_answer_to_listen_are_buffered() -> None:
     async def talk(connection: ServerConnection) -> None:
         await connection.recv()
         await connection.send(AUTHORIZED)

@@ -19,7 +19,7 @@ Talk = Callable[[ServerConnection], Awaitable[None]]
 
 @asynccontextmanager
 async def connected(talk: Talk, **changed: float) -> AsyncIterator[StreamConnection]:
-    """A connection to a server that talks so."""
+    """Connect to a server that sends this."""
     async with serve(talk, "127.0.0.1", 0, compression=None, max_size=None, close_timeout=0.1) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         settings = AlpacaSettings(url="", stream_url=f"ws://127.0.0.1:{port}/stream", key="k", secret="s")

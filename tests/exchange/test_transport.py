@@ -98,7 +98,7 @@ def answering(response: Callable[[], web.Response]) -> Handler:
 
 
 async def drop(request: web.BaseRequest) -> web.StreamResponse:
-    """Take the request and cut the connection without an answer."""
+    """Accept the request and close the connection without an answer."""
     await request.read()
     assert request.transport is not None
     request.transport.abort()
@@ -150,7 +150,7 @@ async def test_a_connection_that_is_not_taken_in_time_proves_that_nothing_was_se
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
         port = deaf.getsockname()[1]
-        # Fill the queue of connections that nobody takes, so that the next one is not even answered.
+        # Fill the accept queue, so that the next connection is not even answered.
         waiting = [socket.socket() for _ in range(4)]
         try:
             for each in waiting:
@@ -187,7 +187,7 @@ async def test_a_connection_dropped_after_the_request_proves_nothing() -> None:
     assert isinstance(await placed_at(drop), OutcomeUnknown)
 
 
-async def test_a_placement_is_sent_once_also_on_a_kept_connection_that_is_dropped() -> None:
+async def test_a_placement_is_sent_once_also_on_a_reused_connection_that_is_dropped() -> None:
     requests = 0
 
     async def answer_then_drop(request: web.BaseRequest) -> web.StreamResponse:
@@ -202,7 +202,7 @@ async def test_a_placement_is_sent_once_also_on_a_kept_connection_that_is_droppe
     assert requests == 2
 
 
-async def test_an_answer_that_comes_too_late_proves_nothing() -> None:
+async def test_an_answer_that_arrives_too_late_proves_nothing() -> None:
     never = asyncio.Event()
 
     async def hang(request: web.BaseRequest) -> web.StreamResponse:
@@ -263,7 +263,7 @@ async def test_a_redirect_is_not_followed_and_proves_nothing() -> None:
     assert requests == 1
 
 
-async def test_too_many_requests_tell_how_long_to_wait() -> None:
+async def test_too_many_requests_return_the_time_to_wait() -> None:
     headers = {"X-Ratelimit-Reset": str(int(NOW.timestamp()) + 7), "Date": "Mon, 05 Jan 2026 08:00:00 GMT"}
 
     outcome = await placed_at(answering(lambda: web.Response(status=429, headers=headers)))
@@ -277,7 +277,7 @@ async def test_a_wrong_key_is_our_fault() -> None:
     assert isinstance(await placed_at(answer), Unauthorized)
 
 
-async def test_cancelling_a_placement_is_not_swallowed() -> None:
+async def test_cancelling_a_placement_is_not_suppressed() -> None:
     came, never = asyncio.Event(), asyncio.Event()
 
     async def hang(_request: web.BaseRequest) -> web.StreamResponse:
@@ -295,7 +295,7 @@ async def test_cancelling_a_placement_is_not_swallowed() -> None:
 
 @asynccontextmanager
 async def one_answer_too_many(stray: str) -> AsyncIterator[str]:
-    """A venue that sends its first answer twice: the second time between the next request and that one's answer."""
+    """Run a venue that sends its first answer twice: the second time between the next request and that one's answer."""
     served = list[str]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -308,7 +308,7 @@ async def one_answer_too_many(stray: str) -> AsyncIterator[str]:
                 taken = json.dumps(ORDER | {"client_order_id": order["client_order_id"]})
                 answer = http(taken if served or not stray else stray)
                 writer.write(again)
-                await asyncio.sleep(0.01)  # They travel apart: none looks like bytes behind the other.
+                await asyncio.sleep(0.01)  # They are sent separately: none seems to be bytes after the other.
                 writer.write(answer)
                 again = b"" if served else answer
                 served.append(taken)
@@ -323,7 +323,7 @@ async def one_answer_too_many(stray: str) -> AsyncIterator[str]:
         yield f"http://{host}:{port}"
 
 
-async def test_an_answer_that_is_sent_twice_puts_one_order_in_doubt_and_not_all_behind_it() -> None:
+async def test_an_answer_that_is_sent_twice_puts_one_order_in_doubt_and_not_the_following_ones() -> None:
     async with one_answer_too_many("") as url, reaching(settings(url)) as venue:
         outcomes = [await venue.submit(str(UUID(int=number)), TERMS) for number in range(1, 6)]
 
@@ -339,7 +339,7 @@ async def test_a_refusal_that_is_sent_twice_refuses_no_other_order() -> None:
     assert [type(outcome) for outcome in outcomes] == [Rejected, Placed, Placed]
 
 
-async def test_an_order_that_was_not_asked_for_is_not_taken_for_the_one_that_was() -> None:
+async def test_an_order_that_was_not_requested_is_not_used_for_the_requested_one() -> None:
     async with serving(answering(lambda: web.json_response(ORDER))) as url, reaching(settings(url)) as venue:
         found = await venue.find(NAME)
         assert found is not None
@@ -351,7 +351,7 @@ async def test_an_order_that_was_not_asked_for_is_not_taken_for_the_one_that_was
             await venue.find_by_venue_order_id("v2")
 
 
-async def test_only_the_venues_own_404_says_that_there_is_no_such_order() -> None:
+async def test_only_the_venues_own_404_proves_that_there_is_no_such_order() -> None:
     own = answering(lambda: web.json_response({"code": 40410000, "message": "order not found"}, status=404))
     foreign = answering(lambda: web.Response(status=404, text="no such page"))
 

@@ -98,7 +98,7 @@ REFUSED = {
 
 
 async def placed_twice(answer: bytes, *, ends: bool = False) -> tuple[list[SubmissionOutcome], RawVenue]:
-    """What two placements come to at a venue that gives each this answer, and the venue."""
+    """Return the outcomes of two submissions at a venue that answers each so, and the venue."""
     pieces = [answer[at : at + 7] for at in range(0, len(answer), 7)] if len(answer) < 1_000 else [answer]
     async with (
         raw_venue(lambda _number, _request: RawAnswer(pieces=pieces, ends=ends)) as server,

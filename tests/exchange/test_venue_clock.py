@@ -1,4 +1,4 @@
-"""A venue whose clock differs from ours: what the stream missed is found all the same, and people are told."""
+"""A venue whose clock differs from ours: missed reports are still found, and the difference is logged."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ SKEW_MAX = 5 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The simulated exchange, whose clock stands beside ours, and what reads it."""
+    """The simulated exchange, whose clock differs from ours, and its consumer."""
 
     exchange: Exchange
     venue: AlpacaVenue
@@ -46,7 +46,7 @@ async def beside(*, venue_ahead_seconds: float) -> AsyncIterator[Beside]:
 
 
 @pytest.mark.parametrize("venue_ahead_seconds", [-86_400, -7_200, -90, 0, 90, 7_200])
-async def test_a_fill_that_was_missed_while_disconnected_is_found_whatever_our_clock_shows(
+async def test_a_fill_that_was_missed_while_disconnected_is_found_for_any_time_of_our_clock(
     venue_ahead_seconds: float,
 ) -> None:
     async with beside(venue_ahead_seconds=venue_ahead_seconds) as at_work:

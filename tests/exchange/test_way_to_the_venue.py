@@ -20,8 +20,8 @@ from exchange.alpaca.stream_connection import open_stream_connection
 from tests.exchange.test_stream import a_stream_at, opened
 from tests.exchange.test_transport import NAME, ORDER, TERMS, free_port, reaching, settings
 from tests.support.connect_proxy import ConnectProxy, connect_proxy
+from tests.support.dropped_packets import dropping_port
 from tests.support.raw_venue import RawAnswer, RawVenue, raw_venue
-from tests.support.swallowing import swallowing_port
 from tests.support.tls_front import make_certificate
 
 BODY = json.dumps(ORDER).encode()
@@ -53,7 +53,7 @@ async def placed(used: AlpacaSettings) -> SubmissionOutcome:
 
 @asynccontextmanager
 async def a_venue(tls: Tls | None = None) -> AsyncIterator[tuple[RawVenue, AlpacaSettings]]:
-    """A venue that takes every order, and how it is reached."""
+    """Return a venue that takes every order, and how it is reached."""
     async with raw_venue(lambda _number, _request: ANSWER, tls=tls.context if tls else None) as venue:
         yield venue, settings(f"{'https' if tls else 'http'}://localhost:{venue.port}")
 
@@ -65,7 +65,7 @@ async def greet(connection: ServerConnection) -> None:
 
 @asynccontextmanager
 async def a_greeting_stream(tls: Tls | None = None) -> AsyncIterator[AlpacaSettings]:
-    """A websocket that says hello, and how it is reached."""
+    """Return a websocket that says hello, and how it is reached."""
     async with serve(greet, "127.0.0.1", 0, ssl=tls.context if tls else None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield replace(settings(""), stream_url=f"{'wss' if tls else 'ws'}://localhost:{port}/stream")
@@ -78,7 +78,7 @@ async def heard(used: AlpacaSettings) -> bytes:
 
 
 def by(proxy: ConnectProxy, used: AlpacaSettings, *, login: str = "") -> AlpacaSettings:
-    """The settings with that proxy."""
+    """Return the settings with that proxy."""
     return replace(used, proxy=f"http://{login}{'@' if login else ''}127.0.0.1:{proxy.port}")
 
 
@@ -202,7 +202,7 @@ async def test_a_proxy_that_is_not_there_proves_that_nothing_was_sent() -> None:
 
 
 async def test_a_proxy_that_does_not_answer_is_waited_for_no_longer_than_a_connection() -> None:
-    with swallowing_port() as port, socket.create_server(("127.0.0.1", 0)) as silent:
+    with dropping_port() as port, socket.create_server(("127.0.0.1", 0)) as silent:
         for each in (port, silent.getsockname()[1]):
             used = replace(
                 settings("http://localhost:1"), proxy=f"http://127.0.0.1:{each}", connect_timeout_seconds=0.2

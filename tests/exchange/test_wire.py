@@ -1,4 +1,4 @@
-"""The venue's JSON and the domain's words for it, right and wrong."""
+"""The venue's JSON and the corresponding domain values, valid and invalid."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -77,9 +77,9 @@ def update(event: str, **changes: object) -> dict[str, object]:
 
 
 def only_report(event: str, **changes: object) -> object:
-    told = parse_trade_update(update(event, **changes))
-    assert isinstance(told, VenueReport)
-    [report] = told.reports
+    reported = parse_trade_update(update(event, **changes))
+    assert isinstance(reported, VenueReport)
+    [report] = reported.reports
     return report
 
 
@@ -106,7 +106,7 @@ def test_an_order_is_sent_with_our_id_and_exact_texts() -> None:
     }
 
 
-def test_an_order_of_the_venue_tells_its_terms_and_that_it_was_accepted() -> None:
+def test_an_order_of_the_venue_has_its_terms_and_its_acceptance() -> None:
     found = parse_order(order(filled_qty=2.5), venue_client_order_id=NAME)
 
     assert found.venue_client_order_id == NAME
@@ -132,7 +132,7 @@ def test_an_order_of_the_venue_tells_its_terms_and_that_it_was_accepted() -> Non
         ("done_for_day", VenueRank.WORKING),
     ],
 )
-def test_an_order_that_has_not_ended_is_open_whatever_its_status_is_called(status: str, rank: VenueRank) -> None:
+def test_an_order_that_has_not_ended_is_open_for_any_status_name(status: str, rank: VenueRank) -> None:
     found = parse_order(order(status=status), venue_client_order_id=NAME)
 
     assert found.is_open
@@ -155,7 +155,7 @@ def test_a_filled_order_is_over_without_an_end_of_its_own() -> None:
         ("rejected", "failed_at", End.REJECTED),
     ],
 )
-def test_an_ended_order_tells_its_end_and_when(status: str, key: str, end: End) -> None:
+def test_an_ended_order_has_its_end_and_its_time(status: str, key: str, end: End) -> None:
     found = parse_order(order(status=status, **{key: "2026-01-05T10:00:00+01:00"}), venue_client_order_id=NAME)
 
     over = found.reports[-1]
@@ -245,10 +245,10 @@ def test_of_an_external_order_only_the_id_is_read(changes: dict[str, object]) ->
     external = order(client_order_id="by-hand", **changes)
 
     found = parse_found_order(external)
-    told = parse_trade_update({"event": 7, "order": external, "timestamp": "now"})
+    reported = parse_trade_update({"event": 7, "order": external, "timestamp": "now"})
 
     assert isinstance(found, ExternalOrder)
-    assert told == ExternalReport(venue_order_id=found.venue_order_id)
+    assert reported == ExternalReport(venue_order_id=found.venue_order_id)
 
 
 @pytest.mark.parametrize("client_order_id", EXTERNAL_IDS)
@@ -259,28 +259,28 @@ def test_an_order_with_a_client_order_id_that_is_never_sent_is_external(client_o
     assert parse_trade_update(update("new", order=external)) == ExternalReport(venue_order_id="v1")
 
 
-def test_values_of_our_order_that_are_in_no_document_are_kept_as_text() -> None:
+def test_values_of_our_order_that_are_in_no_document_are_stored_as_text() -> None:
     found = parse_order(order(status="s" * 100, order_class="future"), venue_client_order_id=NAME)
-    told = parse_trade_update(update("an event of next year"))
+    reported = parse_trade_update(update("an event of next year"))
 
     assert found.unknown_values == (("status", "s" * 64), ("order_class", "future"))
     assert found.is_open
-    assert isinstance(told, VenueReport)
-    assert told.unknown_values == (("event", "an event of next year"),)
+    assert isinstance(reported, VenueReport)
+    assert reported.unknown_values == (("event", "an event of next year"),)
 
 
 @pytest.mark.parametrize(
     ("event", "rank"),
     [("accepted", VenueRank.ACCEPTED), ("pending_new", VenueRank.ACCEPTED), ("new", VenueRank.WORKING)],
 )
-def test_the_first_events_say_how_far_the_order_is(event: str, rank: VenueRank) -> None:
+def test_the_first_events_report_the_orders_progress(event: str, rank: VenueRank) -> None:
     expected = OrderAccepted(venue_order_id="v1", rank=rank, at=AT)
 
     assert only_report(event, execution_id="not a fill") == expected
 
 
 @pytest.mark.parametrize("event", ["partial_fill", "fill"])
-def test_a_fill_tells_this_execution_and_the_cumulative_quantity(event: str) -> None:
+def test_a_fill_has_this_execution_and_the_cumulative_quantity(event: str) -> None:
     fill = only_report(event, execution_id="e1", qty="3", price=12.25, order=order(filled_qty="7"))
 
     assert fill == OrderFilled(
@@ -292,12 +292,12 @@ def test_a_fill_tells_this_execution_and_the_cumulative_quantity(event: str) -> 
     )
 
 
-def test_an_end_tells_the_venues_own_reason_where_it_gives_one() -> None:
-    told, untold = only_report("canceled", reason="CORPORATE_ACTION"), only_report("expired")
+def test_an_end_has_the_venues_own_reason_if_any() -> None:
+    reported, untold = only_report("canceled", reason="CORPORATE_ACTION"), only_report("expired")
 
-    assert isinstance(told, OrderEnded)
+    assert isinstance(reported, OrderEnded)
     assert isinstance(untold, OrderEnded)
-    assert (told.end, told.reason.message) == (End.CANCELED, "CORPORATE_ACTION")
+    assert (reported.end, reported.reason.message) == (End.CANCELED, "CORPORATE_ACTION")
     assert (untold.end, untold.reason.code) == (End.EXPIRED, "VENUE_EXPIRED")
 
 
@@ -320,7 +320,7 @@ def test_busts_and_corrections_name_the_execution_by_either_field() -> None:
     )
 
 
-def test_a_bust_may_tell_a_negative_quantity_and_a_correction_that_nothing_traded() -> None:
+def test_a_bust_may_have_a_negative_quantity_and_a_correction_a_quantity_of_zero() -> None:
     bust = only_report("trade_bust", execution_id="e9", previous_execution_id="e1", qty="-2", price="3")
     correction = only_report("trade_correct", execution_id="e9", previous_execution_id="e1", qty="0", price="3")
 
@@ -331,7 +331,7 @@ def test_a_bust_may_tell_a_negative_quantity_and_a_correction_that_nothing_trade
 
 
 @pytest.mark.parametrize("event", ["done_for_day", "pending_cancel", "calculated", "an event of next year"])
-def test_other_events_say_nothing_new(event: str) -> None:
+def test_other_events_have_no_reports(event: str) -> None:
     report = parse_trade_update(update(event))
 
     assert isinstance(report, VenueReport)
@@ -349,7 +349,7 @@ def test_an_update_without_a_client_order_id_names_its_order_by_the_venues_id(cl
 EVENTS = ["new", "fill", "canceled", "rejected", "order_cancel_rejected", "restated", "trade_bust", "trade_correct"]
 
 
-def test_a_restatement_tells_the_terms_as_they_are_now() -> None:
+def test_a_restatement_has_the_current_terms() -> None:
     report = only_report("restated", order=order(qty="40", symbol="META", limit_price="3.125"))
 
     restatement = Restatement(at=AT, quantity=Decimal(40), symbol="META", limit_price=Decimal("3.125"))
@@ -357,11 +357,11 @@ def test_a_restatement_tells_the_terms_as_they_are_now() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"qty": None}, {"type": "stop"}, {"time_in_force": "opg"}])
-def test_a_restatement_into_a_kind_that_is_never_sent_says_nothing(changes: dict[str, object]) -> None:
-    told = parse_trade_update(update("restated", order=order(**changes)))
+def test_a_restatement_to_a_kind_that_is_never_sent_is_ignored(changes: dict[str, object]) -> None:
+    reported = parse_trade_update(update("restated", order=order(**changes)))
 
-    assert isinstance(told, VenueReport)
-    assert told.reports == ()
+    assert isinstance(reported, VenueReport)
+    assert reported.reports == ()
 
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "ten"])
@@ -370,7 +370,7 @@ def test_a_restatement_without_a_quantity_that_can_be_is_an_error(quantity: str)
         parse_trade_update(update("restated", order=order(qty=quantity)))
 
 
-def test_an_order_tells_when_it_changed_last_and_whether_its_cancel_is_pending() -> None:
+def test_an_order_has_its_last_change_and_whether_its_cancel_is_pending() -> None:
     changed_at = AT + timedelta(hours=1)
     pending = parse_found_order(order(status="pending_cancel", updated_at=write_moment(changed_at)))
     working = parse_found_order(order(updated_at=None))
@@ -403,13 +403,13 @@ def test_an_event_without_a_time_has_that_of_its_orders_last_change(event: str, 
     changed_at = "2026-01-05T08:00:02.345678Z"
     fields = {"execution_id": "e9", "previous_execution_id": "e8", "qty": "2", "price": "3"}
 
-    told = parse_trade_update(
+    reported = parse_trade_update(
         update(event, timestamp=timestamp, order=order(filled_qty="2", updated_at=changed_at), **fields)
     )
 
-    assert isinstance(told, VenueReport)
-    assert told.at == datetime(2026, 1, 5, 8, 0, 2, 345678, tzinfo=UTC)
-    assert all(report.at == told.at for report in told.reports)
+    assert isinstance(reported, VenueReport)
+    assert reported.at == datetime(2026, 1, 5, 8, 0, 2, 345678, tzinfo=UTC)
+    assert all(report.at == reported.at for report in reported.reports)
 
 
 @pytest.mark.parametrize("updated_at", NO_TIMES)
@@ -417,10 +417,10 @@ def test_an_event_that_states_no_time_at_all_has_the_time_of_its_arrival(updated
     data = update("canceled", order=order(updated_at=updated_at))
     del data["timestamp"]
 
-    told = parse_trade_update(data)
+    reported = parse_trade_update(data)
 
-    assert isinstance(told, VenueReport)
-    assert [report.at for report in told.reports] == [ARRIVED_AT]
+    assert isinstance(reported, VenueReport)
+    assert [report.at for report in reported.reports] == [ARRIVED_AT]
 
 
 def activity(**changes: object) -> dict[str, object]:
@@ -436,7 +436,7 @@ def activity(**changes: object) -> dict[str, object]:
     }
 
 
-def test_a_fill_activity_names_its_execution_behind_the_time_and_its_order_by_the_venues_id() -> None:
+def test_a_fill_activity_names_its_execution_after_the_time_and_its_order_by_the_venues_id() -> None:
     report = parse_fill_activity(activity())
 
     assert isinstance(report, VenueReport)
@@ -462,7 +462,7 @@ NO_IDS = [".", "..", "v" * (ID_MAX_CHARACTERS + 1)]
 
 
 @pytest.mark.parametrize("name", NO_IDS)
-def test_what_cannot_be_kept_or_asked_for_is_no_id_of_the_venue(name: str) -> None:
+def test_a_text_that_cannot_be_stored_or_looked_up_is_no_id_of_the_venue(name: str) -> None:
     fill = {"qty": "3", "price": "12.25"}
     with pytest.raises(WireError):
         parse_order(order(id=name), venue_client_order_id=NAME)
@@ -478,7 +478,7 @@ def test_what_cannot_be_kept_or_asked_for_is_no_id_of_the_venue(name: str) -> No
         assert isinstance(parse_fill_activity(activity(**changes)), UnreadableFill)
 
 
-def test_a_fill_activity_that_names_nothing_behind_the_time_has_no_id() -> None:
+def test_a_fill_activity_that_names_nothing_after_the_time_has_no_id() -> None:
     assert isinstance(parse_fill_activity(activity(id="20260105080001234::")), UnreadableFill)
 
 
@@ -488,7 +488,7 @@ def test_an_activity_of_another_type_is_no_fill(activity_type: str) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"qty": "-3"}, {"price": None}, {"transaction_time": "now"}, {"cum_qty": "many"}])
-def test_a_fill_activity_that_cannot_be_read_names_its_order_and_is_kept_raw(changes: dict[str, object]) -> None:
+def test_a_fill_activity_that_cannot_be_read_names_its_order_and_is_stored_raw(changes: dict[str, object]) -> None:
     row = activity(**changes)
 
     fill = parse_fill_activity(row)
@@ -507,7 +507,7 @@ def test_the_longest_id_is_one_that_the_database_takes() -> None:
     assert fill.venue_order_id == longest
 
 
-def test_an_asset_becomes_an_instrument_only_if_it_tells_its_isin() -> None:
+def test_an_asset_becomes_an_instrument_only_if_it_has_an_isin() -> None:
     asset: dict[str, Any] = {"symbol": "AAPL", "name": "Apple", "status": "active", "tradable": True}
 
     instrument = parse_asset(asset | {"isin": "US0378331005", "tick_size": "0.05", "lot_size": 1, "currency": "EUR"})
@@ -585,7 +585,7 @@ def test_a_time_that_is_written_is_read_back(naive: datetime) -> None:
     assert moment({"at": write_moment(aware)}, "at") == aware
 
 
-def test_frames_are_what_their_stream_says() -> None:
+def test_frames_are_parsed_by_their_stream() -> None:
     raw = orjson.dumps({"stream": "trade_updates", "data": update("new")})
 
     assert isinstance(parse_frame(raw), VenueReport)
@@ -596,7 +596,7 @@ def test_frames_are_what_their_stream_says() -> None:
 @pytest.mark.parametrize(
     "raw", [b"", b"{", b"[]", b'{"data":{}}', b'{"stream":"trade_updates","data":[]}', b"\xff", "é{".encode()]
 )
-def test_a_frame_that_cannot_be_read_is_kept_raw(raw: bytes) -> None:
+def test_a_frame_that_cannot_be_read_is_stored_raw(raw: bytes) -> None:
     frame = parse_frame(raw)
 
     assert isinstance(frame, UnreadableReport)
@@ -618,7 +618,7 @@ KEYS = sorted({*order(), *update("fill"), *activity(), "isin", "tick_size", "rea
 
 @pytest.mark.parametrize("parse", [parse_found_order, parse_trade_update, parse_fill_activity, parse_asset])
 @given(base=st.sampled_from([{}, order(), activity(), *map(update, EVENTS)]), data=st.data())
-def test_whatever_the_json_parsing_raises_nothing_but_a_wire_error(
+def test_parsing_any_json_raises_only_a_wire_error(
     parse: Callable[[dict[str, object]], object], base: dict[str, object], data: st.DataObject
 ) -> None:
     changes = data.draw(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4))
@@ -628,5 +628,5 @@ def test_whatever_the_json_parsing_raises_nothing_but_a_wire_error(
 
 
 @given(st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
-def test_whatever_the_bytes_a_frame_never_raises(raw: bytes) -> None:
+def test_any_bytes_of_a_frame_never_raise(raw: bytes) -> None:
     parse_frame(raw)

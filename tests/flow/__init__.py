@@ -1,1 +1,1 @@
-"""Whole orders through real PostgreSQL, Valkey and the simulated exchange."""
+"""Complete orders through real PostgreSQL, Valkey and the simulated exchange."""

@@ -1,4 +1,4 @@
-"""Compares what is stored here with the exchange's own journal: the truth about orders and executions."""
+"""Comparison of the stored orders with the exchange's own journal, the reference for orders and executions."""
 
 import asyncio
 import secrets
@@ -31,7 +31,9 @@ class Exchange:
     database: "asyncpg.Connection[asyncpg.Record]"
 
     async def place(self, count: int) -> Sequence[str]:
-        """Place orders, as fast as the API takes them, and wait until the exchange has all of them; its ids."""
+        """Place orders as fast as the API accepts them, wait until the exchange has all of them, and return their
+        ids.
+        """
         tag = secrets.token_hex(4)
         before = len(await self.journal("order"))
         await in_parallel([self.system.placed_id(client_order_id=f"{tag}-{number}") for number in range(count)])
@@ -43,7 +45,7 @@ class Exchange:
         return [entry["order_id"] for entry in await self.journal("order")][before:]
 
     async def fill(self, order_ids: Sequence[str]) -> None:
-        """Execute all that is left of the orders."""
+        """Execute the remaining quantity of the orders."""
         await in_parallel([self.system.control("POST", "fills", {"order_id": order_id}) for order_id in order_ids])
 
     async def becomes_right(self, *, within_seconds: float) -> None:
@@ -61,7 +63,9 @@ class Exchange:
             raise
 
     async def difference(self) -> str:
-        """What is not the same here and there, in words; nothing when all is right and every order is filled."""
+        """Return the differences between the stored orders and the journal as text; empty when they agree and every
+        order is filled.
+        """
         orders, events = await self.journal("order"), await self.journal("event")
         there = Counter(
             (event["execution_id"], event["client_order_id"], Decimal(event["qty"]), Decimal(event["price"]))
@@ -87,7 +91,7 @@ class Exchange:
 
 
 async def in_parallel(works: Sequence[Awaitable[Any]]) -> None:
-    """Do all of it, a bounded number at once."""
+    """Run all of it, with a bounded number at the same time."""
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(work: Awaitable[Any]) -> None:
@@ -100,9 +104,9 @@ async def in_parallel(works: Sequence[Awaitable[Any]]) -> None:
 
 
 async def fill_while_cut(exchange: Exchange, *, orders: int, cut_seconds: float, within_seconds: float) -> float:
-    """Let orders fill while the stream is cut; gives how long after its return all was right, in seconds.
+    """Fill orders while the stream is disconnected; return the seconds from its return until both sides agree.
 
-    Negative when it was right before, by asking. AssertionError when it is not within the bound.
+    Negative when they agreed before, through REST. AssertionError when they do not agree within the bound.
     """
     await exchange.system.control("PUT", "matching", {"mode": "manual"})
     order_ids = await exchange.place(orders)

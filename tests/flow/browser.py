@@ -37,7 +37,7 @@ OPTIONS = (
 
 @dataclass(slots=True)
 class Page:
-    """One page: what it asked for, what it complained of, and ways to look at it and to act on it."""
+    """One page: its requests, its errors, and methods to read and operate it."""
 
     connection: ClientConnection
     requested: list[str] = field(default_factory=list)
@@ -57,19 +57,19 @@ class Page:
         return result
 
     async def open(self, url: str) -> None:
-        """Go there, and begin to note what the page does."""
+        """Navigate there, and begin to record the page's events."""
         for domain in ("Page", "Network", "Runtime", "Log"):
             await self.call(f"{domain}.enable")
         await self.call("Page.navigate", url=url)
 
-    async def value(self, expression: str) -> Any:  # noqa: ANN401 - whatever the page holds
-        """What the JavaScript expression gives, awaited when it is a promise."""
+    async def value(self, expression: str) -> Any:  # noqa: ANN401 - any value of the page
+        """Return the value of the JavaScript expression, awaited when it is a promise."""
         result = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
     async def until(self, expression: str) -> Any:  # noqa: ANN401 - as above
-        """Wait until the expression gives something true; that."""
+        """Wait until the expression returns a true value, and return it."""
         return await eventually(lambda: self.value(expression), within_seconds=WITHIN_SECONDS, what=expression)
 
     async def click(self, selector: str) -> None:
@@ -87,11 +87,11 @@ class Page:
         await self.call("Emulation.setEmulatedMedia", features=[preferred])
 
     async def picture(self) -> bytes:
-        """The page as a PNG."""
+        """Return the page as a PNG."""
         return base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"])
 
     async def read(self) -> None:
-        """Take what the browser says, until it ends."""
+        """Read the browser's messages, until it ends."""
         async for frame in self.connection:
             message = json.loads(frame)
             if (answer := self._answers.get(message.get("id", 0))) is not None and not answer.done():
@@ -112,7 +112,7 @@ class Page:
 
 @asynccontextmanager
 async def open_page(folder: Path) -> AsyncIterator[Page]:
-    """An empty page of a browser whose profile is in that folder."""
+    """Open an empty page of a browser whose profile is in that folder."""
     chromium = need_program("chromium", "chromium-browser", "google-chrome")
     arguments = [*OPTIONS, f"--user-data-dir={folder}", "about:blank"]
     async with running(arguments, environment={"HOME": str(folder)}, python=chromium) as browser:

@@ -1,4 +1,4 @@
-"""One whole system for the tests that disturb nothing; those that do start their own."""
+"""One complete system for tests that do not disturb it; other tests start their own."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -18,7 +18,9 @@ QUICK = {"PLACEMENT_SETTLE_SECONDS": "1"}
 
 @pytest.fixture(scope="session")
 async def migrated_template(postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str) -> str:
-    """The URL of a database with tables and instruments, copied for each system: bringing those in takes a second."""
+    """Create a database with tables and instruments, copied for each system, and return its URL: loading those
+    takes a second.
+    """
     url = await postgres_server.create_database(template=migrated_template)
     async with open_system(database_url=url, redis_url=valkey_server.url) as system:
         await system.sync_instruments()
@@ -27,7 +29,7 @@ async def migrated_template(postgres_server: PostgresServer, valkey_server: Test
 
 @pytest.fixture(scope="module")
 async def module_database_url(postgres_server: PostgresServer, migrated_template: str) -> AsyncIterator[str]:
-    """A fresh database with tables and instruments for all tests of a file."""
+    """Create a fresh database with tables and instruments for all tests of a file."""
     url = await postgres_server.create_database(template=migrated_template)
     yield url
     await postgres_server.drop_database(url)
@@ -47,7 +49,7 @@ async def system(
 
 @pytest.fixture(scope="session")
 def installed(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of examples/ with its packages, and with what Relay's compiler makes of it."""
+    """Provide a copy of examples/ with its packages, and with what Relay's compiler makes of it."""
     folder = tmp_path_factory.mktemp("checkout")
     examples = shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copy(ROOT / "schema.graphql", folder)
@@ -57,7 +59,7 @@ def installed(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 async def compiled(installed: Path) -> Path:
-    """The copy, with what Relay's compiler makes of its operations."""
+    """Provide the copy, with what Relay's compiler makes of its operations."""
     compiler = "node_modules/relay-compiler/cli.js"
     async with running([compiler], environment={}, python=need_program("node"), directory=installed) as relay:
         assert await relay.ends(within_seconds=WITHIN_SECONDS) == 0, relay.output
@@ -66,6 +68,6 @@ async def compiled(installed: Path) -> Path:
 
 @pytest.fixture
 async def api_proxy(system: System) -> AsyncIterator[tuple[Proxy, str]]:
-    """The API behind a connection that can be cut."""
+    """Provide the API behind a connection that can be cut."""
     async with proxied(system.api_url) as (proxy, url):
         yield proxy, url

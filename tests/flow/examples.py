@@ -46,7 +46,7 @@ WITH_SOCKETS = tuple(example for example in EXAMPLES if str(example) != "curl")
 async def started(
     example: Example, *arguments: str, folder: Path, url: str, bearer: str | None = None
 ) -> AsyncIterator[RunningProcess]:
-    """The example, running as the bearer, or as the token in the checkout's file says."""
+    """Return the example, running as the bearer, or as the token in the checkout's file says."""
     program, *options = example.program
     async with running(
         [*options, example.file, *arguments],
@@ -58,7 +58,7 @@ async def started(
 
 
 def shown(process: RunningProcess) -> list[tuple[int, str, str]]:
-    """The states that it has shown so far: version, status, filled quantity."""
+    """Return the states that it has shown so far: version, status, filled quantity."""
     found = map(STATE.fullmatch, process.output)
     return [(int(state[1]), state[2], state[3]) for state in found if state]
 
@@ -109,7 +109,7 @@ class Examples:
 async def all_started(
     system: System, examples: Sequence[Example], *, folder: Path, url: str, account: str
 ) -> AsyncIterator[Examples]:
-    """The examples, each with an order of which it has shown that 30 are filled."""
+    """Return the examples, each with an order of which it has shown that 30 are filled."""
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(started(example, folder=folder, url=url)) for example in examples]
         running = Examples(system=system, account=account, processes=processes)

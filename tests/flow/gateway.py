@@ -64,8 +64,9 @@ def falls_silent(*, forwards: bool) -> Act:
 
 @dataclass(slots=True)
 class Gateway:
-    """Passes everything on, but for the placements that have an act waiting. With `key` it changes the client's key,
-    with `resets_in_seconds` when the exchange's limit of requests is said to end."""
+    """Forwards all requests except submissions for which an action is scripted. With `key` it changes the client's
+    key, with `resets_in_seconds` the announced end of the exchange's rate limit.
+    """
 
     target: str
     session: aiohttp.ClientSession
@@ -109,7 +110,7 @@ async def _passes(forward: Forward) -> Reply:
 
 @asynccontextmanager
 async def running_gateway(target: str, *, session: aiohttp.ClientSession) -> AsyncIterator[tuple[Gateway, str]]:
-    """A gateway in front of the exchange at that address, and its own address."""
+    """Run a gateway in front of the exchange at that address; yield it and its own address."""
     gateway = Gateway(target, session)
     runner = web.ServerRunner(web.Server(gateway.handle, access_log=None), shutdown_timeout=0.1)
     await runner.setup()

@@ -1,4 +1,4 @@
-"""A graphql-transport-ws client of raw frames, so that a test sees every message that a front end would."""
+"""A graphql-transport-ws client of raw frames, with which a test sees every message that a front end would receive."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ class Subscription:
     errors: list[Json] = field(default_factory=list)
 
     async def next(self, *, within_seconds: float = MESSAGE_TIMEOUT_SECONDS) -> Json:
-        """The next payload's data. AssertionError when the operation has ended instead."""
+        """Return the next payload's data. AssertionError when the operation has ended instead."""
         async with asyncio.timeout(within_seconds):
             payload = await self.received.get()
         assert payload is not None, f"the subscription ended: {self.errors}"
@@ -60,7 +60,7 @@ class GraphQLSocket:
         return subscription
 
     async def read(self) -> None:
-        """Hand messages to their operations until the connection ends; all that are open end with it."""
+        """Pass messages to their operations until the connection ends; all open operations end with it."""
         try:
             async for frame in self.connection:
                 self._take(json.loads(frame))

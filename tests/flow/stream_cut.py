@@ -1,6 +1,7 @@
-"""`python -m tests.flow.stream_cut`: the stream is cut for a minute while 10 000 orders fill. Tells when all is right.
+"""`python -m tests.flow.stream_cut`: the stream is disconnected for a minute while 10 000 orders fill. Prints when both
+sides agree.
 
-Too slow for every test run; the same with fewer orders is a test of `test_stream_recovery`.
+Too slow for every test run; a test of `test_stream_recovery` does it with fewer orders.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""People are told: an order that failed arrives at their webhook, once."""
+"""Alerts: a failed order is sent to the webhook, once."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID
@@ -26,7 +26,7 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 @pytest.fixture
 async def alone(database_url: str, redis_url: str, webhook: Webhook) -> AsyncIterator[System]:
-    """A system that tells the webhook, and that a test may harm; two workers run."""
+    """Start a system with the webhook and two workers that a test may stop."""
     settings = {
         **QUICK,
         "ALERT_URLS": webhook.address,
@@ -37,7 +37,7 @@ async def alone(database_url: str, redis_url: str, webhook: Webhook) -> AsyncIte
         yield system
 
 
-async def test_an_order_that_failed_is_told_once_with_what_to_do(alone: System, webhook: Webhook) -> None:
+async def test_an_order_that_failed_is_alerted_once_with_the_action(alone: System, webhook: Webhook) -> None:
     await alone.start("api", "worker", "worker-2")
     await alone.control("PUT", "faults", {"down": True})
 
@@ -52,9 +52,7 @@ async def test_an_order_that_failed_is_told_once_with_what_to_do(alone: System, 
     assert "place a new order" in message["message"]
 
 
-async def test_an_order_that_no_worker_brings_to_the_exchange_is_told_by_one_of_them(
-    alone: System, webhook: Webhook
-) -> None:
+async def test_an_order_that_no_worker_submits_is_logged_by_one_of_them(alone: System, webhook: Webhook) -> None:
     alone.environment["EXCHANGE_URL"] = f"http://127.0.0.1:{free_port()}"
     await alone.start("api", "worker", "worker-2")
 
@@ -68,7 +66,7 @@ async def test_an_order_that_no_worker_brings_to_the_exchange_is_told_by_one_of_
     assert _as_in_the_log(order_id) in message["message"]
 
 
-async def test_a_key_that_the_exchange_refuses_is_told_by_one_worker_and_the_order_waits(
+async def test_a_key_that_the_exchange_refuses_is_logged_by_one_worker_and_the_order_waits(
     alone: System, webhook: Webhook
 ) -> None:
     alone.environment["EXCHANGE_KEY"] = "revoked"
@@ -88,5 +86,5 @@ def _about(webhook: Webhook, title: str) -> list[dict[str, str]]:
 
 
 def _as_in_the_log(order_id: str) -> str:
-    """The id by which the log, and the exchange, know the order that the API calls `ord_…`."""
+    """Convert the API's id `ord_…` to the id in the log and at the exchange."""
     return str(UUID(order_id.removeprefix("ord_")))

@@ -1,4 +1,6 @@
-"""What the venue takes back, lists late or leaves out: the system counts what the venue counts, and says so."""
+"""Executions that the venue busts, lists late or omits: the system counts what the venue counts, and reports
+differences.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -25,7 +27,7 @@ FOLLOW = "subscription($id: ID!) { orderStatus(orderId: $id) { order { status fi
 async def system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
-    """One system for all amendments, whose exchange fills by hand."""
+    """Start one system for all amendments, whose exchange fills on request."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/3"
     async with open_system(database_url=database_url, redis_url=redis_url, settings=SETTINGS) as system:
@@ -71,7 +73,7 @@ async def test_an_equal_fill_after_a_bust_counts_and_a_bust_by_a_corrections_id_
     await has_filled(system, order_id, "66")
 
 
-async def test_a_fill_that_the_stream_drops_before_a_cancel_comes_at_once_by_its_order(system: System) -> None:
+async def test_a_fill_that_the_stream_drops_before_a_cancel_is_listed_immediately_by_its_order(system: System) -> None:
     order_id, venue_order_id = await placed(system)
     await system.control("PUT", "faults", {"stream": {"drop_rate": 1}})
     execution_id = await fill(system, venue_order_id, "33")
@@ -86,7 +88,7 @@ async def test_a_fill_that_the_stream_drops_before_a_cancel_comes_at_once_by_its
     assert (last["status"], last["filledQuantity"]) == ("CANCELED", "33")
 
 
-async def test_a_fill_that_is_never_listed_and_a_bust_that_is_never_told_are_alerted(system: System) -> None:
+async def test_a_fill_that_is_never_listed_and_a_bust_that_is_never_reported_are_alerted(system: System) -> None:
     hidden, venue_order_id = await placed(system)
     busted, other_venue_order_id = await placed(system)
     told = await fill(system, other_venue_order_id, "33")

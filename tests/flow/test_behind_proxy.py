@@ -1,4 +1,4 @@
-"""The API behind nginx, under a path of its own, which the proxy passes on or leaves out."""
+"""The API behind nginx, under a path, which the proxy passes on or strips."""
 
 import re
 from collections.abc import AsyncIterator
@@ -43,13 +43,13 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The API as clients of one server of the proxy see it."""
+    """The API as seen by clients of one server of the proxy."""
 
     system: System
     address: str
 
     async def get(self, path: str, **headers: str) -> tuple[int, str, str]:
-        """The status, the text and where the answer leads to."""
+        """Return the status, the text and the redirect target."""
         url = f"{self.address}{path}"
         async with self.system.session.get(url, headers=headers, allow_redirects=False) as response:
             return response.status, await response.text(), response.headers.get("location", "")
@@ -59,7 +59,7 @@ class Front:
 async def fronts(
     module_database_url: str, valkey_server: TestServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[dict[str, Front]]:
-    """One API on every address of this machine behind both servers of one nginx."""
+    """Run one API on every address of this machine behind both servers of one nginx."""
     program = debian_program("nginx")
     settings = {"ROOT_PATH": ROOT, "HOST": "::", "FILLWIRE_ENV": "development"}
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/3"
@@ -104,7 +104,7 @@ async def test_a_page_and_its_files_are_found_under_the_path(front: Front) -> No
 
 
 @pytest.mark.parametrize("path", ["/graphql", "/graphql/"])
-async def test_questions_are_answered_and_orders_followed_under_the_path(front: Front, path: str) -> None:
+async def test_queries_are_answered_and_orders_followed_under_the_path(front: Front, path: str) -> None:
     headers = {"authorization": f"Bearer {token('demo')}"}
     url = f"{front.address}{path}"
 
@@ -117,7 +117,7 @@ async def test_questions_are_answered_and_orders_followed_under_the_path(front: 
 
 
 @pytest.mark.parametrize("path", ["/healthz/", "/readyz", "/readyz/"])
-async def test_health_is_told_with_and_without_a_slash_at_the_end(front: Front, path: str) -> None:
+async def test_health_is_served_with_and_without_a_slash_at_the_end(front: Front, path: str) -> None:
     assert (await front.get(path))[0] == 200
 
 

@@ -1,4 +1,4 @@
-"""Processes that are asked to stop: what runs is finished, who listens is sent on in time, and nothing is lost."""
+"""Processes on SIGTERM: open work is finished, subscribers are closed in time, and no change is lost."""
 
 import asyncio
 import secrets
@@ -38,19 +38,19 @@ subscription WatchAll($after: String) {
 
 @pytest.fixture
 async def alone(database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """A system whose processes a test stops."""
+    """Start a system whose processes a test stops."""
     async with open_system(database_url=database_url, redis_url=redis_url, settings=QUICK) as system:
         yield system
 
 
 def ended_well(process: RunningProcess) -> bool:
-    """Whether it stopped as if nothing were the matter."""
+    """Return whether it ended with exit code 0 and no error in its output."""
     troubles = [line for line in process.output if "Traceback" in line or "[error" in line]
     assert not troubles, "\n".join(process.output)
     return process.exit_code == 0
 
 
-async def test_a_stopping_api_sends_its_sockets_on_one_by_one_and_answers_what_it_was_asked(alone: System) -> None:
+async def test_a_stopping_api_closes_its_sockets_one_by_one_and_answers_its_requests(alone: System) -> None:
     await alone.start("api", "worker", "ingest")
     await alone.control("PUT", "faults", {"latency_ms": 1_000})
     leavers = [asyncio.create_task(_until_closed(alone)) for _ in range(SOCKETS)]
@@ -108,7 +108,7 @@ async def test_a_rolling_restart_of_every_process_under_load_loses_and_repeats_n
 
 @dataclass(slots=True)
 class Load:
-    """A front end that places an order every now and then, at whichever API answers, until it has an answer."""
+    """A front end that places an order at intervals, at any API that answers, until it has an answer."""
 
     system: System
     placed: dict[str, str] = field(default_factory=dict)
@@ -130,7 +130,7 @@ class Load:
         await eventually(lambda: len(self.placed) > placed, within_seconds=10, what="one more order is placed")
 
     async def _place(self, account: str, *, client_order_id: str) -> str:
-        """The same order again and again, as a front end does that got no answer."""
+        """Repeat the same order until it is answered, like a front end."""
         async with asyncio.timeout(15):
             while True:
                 for head in ("api", "api-2"):
@@ -145,7 +145,7 @@ class Load:
 
 @dataclass(slots=True)
 class Watcher:
-    """A subscriber of an account that comes back with its cursor, to whichever API takes it."""
+    """A subscriber of an account that reconnects with its cursor, to any API that accepts it."""
 
     system: System
     account: str
@@ -165,7 +165,7 @@ class Watcher:
                     await asyncio.sleep(0.05)
 
     async def sees_out(self, orders: list[str]) -> None:
-        """Wait until every one of the orders was seen until its end."""
+        """Wait until the final change of every one of the orders was received."""
         await eventually(lambda: self.final.issuperset(orders), within_seconds=30, what=f"{self.account} sees all ends")
 
     async def _watch(self, watching: Subscription) -> None:
@@ -181,7 +181,7 @@ class Watcher:
 
 
 async def _until_closed(system: System) -> tuple[int, float]:
-    """Watch until the server closes; gives its code and when that was."""
+    """Read until the server closes; return its code and the time."""
     async with system.socket() as socket:
         await socket.subscribe(WATCH_ALL)
         await socket.connection.wait_closed()
@@ -207,6 +207,6 @@ async def _has_orders(system: System, count: int) -> bool:
 
 
 async def _is_unready(system: System) -> bool:
-    """Whether a balancer would send nothing more: the probes answer as long as the process does."""
+    """Return whether a load balancer would remove it: the probes answer as long as the process runs."""
     async with system.session.get(f"{system.probes_url('api')}/readyz") as response:
         return response.status == 503

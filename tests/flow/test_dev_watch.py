@@ -1,4 +1,6 @@
-"""`./dev watch` as a process against real servers: each change of the account once, over a restart, and clean ends."""
+"""`./dev watch` as a process against real servers: each change of the account once, across a restart, and clean
+ends.
+"""
 
 import asyncio
 import os
@@ -30,7 +32,7 @@ def account() -> str:
 
 @pytest.fixture
 def local(system: System, account: str, tmp_path: Path) -> Path:
-    """What `./dev up` has left in its folder."""
+    """Create the files that `./dev up` writes to its folder."""
     prepare_folder(tmp_path)
     (tmp_path / "token").write_text(token(account))
     (tmp_path / "graphql-url").write_text(f"{system.api_url}/graphql")
@@ -39,7 +41,7 @@ def local(system: System, account: str, tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def watching(local: Path, *arguments: str, **environment: str) -> AsyncIterator[RunningProcess]:
-    """The command, piped, once it follows."""
+    """Start the command, piped, and wait until it follows."""
     settings = {"LOCAL_DIR": str(local), **environment}
     async with running([*WATCH, *arguments], environment=settings) as watch:
         await watch.shows("following", within_seconds=WITHIN_SECONDS)
@@ -47,7 +49,7 @@ async def watching(local: Path, *arguments: str, **environment: str) -> AsyncIte
 
 
 def changes(watch: RunningProcess) -> list[list[str]]:
-    """The columns of each change that it has shown, without the time."""
+    """Return the columns of each printed change, without the time."""
     lines = [line.split() for line in watch.output]
     return [columns[1:] for columns in lines if columns and TIME.fullmatch(columns[0])]
 
@@ -107,7 +109,7 @@ async def test_what_happens_while_the_api_restarts_follows_once_and_in_order(
     ]
 
 
-async def test_another_account_is_followed_with_a_token_of_its_own(system: System, local: Path, account: str) -> None:
+async def test_another_account_is_followed_with_its_own_token(system: System, local: Path, account: str) -> None:
     other = account + "x"
     async with watching(local, "--account", other, TOKEN_SECRET=TOKEN_SECRET) as watch:
         await placed(system, "others", other)
@@ -167,7 +169,7 @@ async def test_a_terminal_shows_colours_and_one_with_no_color_set_does_not(
 
 
 @pytest.mark.parametrize("has_run", [False, True])
-async def test_when_nothing_runs_one_sentence_says_what_to_do(local: Path, *, has_run: bool) -> None:
+async def test_when_nothing_runs_one_message_has_the_fix(local: Path, *, has_run: bool) -> None:
     (local / "graphql-url").unlink()
     if has_run:
         (local / "graphql-url").write_text(f"http://127.0.0.1:{free_port()}/graphql")

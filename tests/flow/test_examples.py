@@ -1,5 +1,6 @@
-"""The examples as people run them, each with its own client library: an order whose answer is lost is placed once, and
-followed over a cut connection without missing or repeating a change."""
+"""The examples as people run them, each with its own client library: an order whose answer is lost is placed once,
+and followed over a closed connection without missing or repeating a change.
+"""
 
 import json
 import secrets
@@ -27,7 +28,7 @@ async def filled(system: System, order: Json, quantity: str, *, account: str) ->
 
 
 @each_example
-async def test_an_order_whose_answer_is_lost_is_placed_once_and_followed_over_a_cut_connection(
+async def test_an_order_whose_answer_is_lost_is_placed_once_and_followed_over_a_closed_connection(
     example: Example, compiled: Path, system: System, api_proxy: tuple[Proxy, str]
 ) -> None:
     proxy, url = api_proxy
@@ -64,9 +65,7 @@ async def test_an_order_whose_answer_is_lost_is_placed_once_and_followed_over_a_
 
 
 @each_example
-async def test_what_is_wrong_with_an_order_is_said_by_field_and_code(
-    example: Example, compiled: Path, system: System
-) -> None:
+async def test_issues_of_an_order_have_a_field_and_a_code(example: Example, compiled: Path, system: System) -> None:
     wrong = ("US0378331005", "BUY", "0.001")
     async with started(example, *wrong, folder=compiled, url=system.api_url, bearer=token("wrong")) as process:
         assert await process.ends(within_seconds=WITHIN_SECONDS) == 1, process.output
@@ -74,7 +73,7 @@ async def test_what_is_wrong_with_an_order_is_said_by_field_and_code(
 
 
 @each_example
-async def test_a_token_without_the_scope_ends_the_example_at_once(
+async def test_a_token_without_the_scope_ends_the_example_immediately(
     example: Example, compiled: Path, system: System
 ) -> None:
     bearer = token("reader", scopes="orders:read")

@@ -45,7 +45,7 @@ class TokenFile:
 
 @pytest.fixture
 def token_file(compiled: Path) -> TokenFile:
-    """The checkout's."""
+    """Return the checkout's folder."""
     return TokenFile(compiled)
 
 
@@ -83,7 +83,7 @@ async def test_every_example_goes_on_with_its_next_token_when_one_of_eight_secon
 
 
 def changes(follower: RunningProcess) -> list[str]:
-    """The changes that it has shown, of all orders of the account."""
+    """Return the changes that it has shown, of all orders of the account."""
     return [line for line in follower.output if line.startswith("CHANGE")]
 
 
@@ -116,7 +116,7 @@ async def test_every_example_ends_with_the_code_when_its_next_token_is_refused(
 
 @pytest.fixture
 async def often_pinging(system: System) -> AsyncIterator[str]:
-    """The URL of an API that notices within two seconds that a client is frozen."""
+    """Provide the URL of an API that notices within two seconds that a client is frozen."""
     system.own_settings["api"] = {"SOCKET_PING_SECONDS": "1"}
     try:
         await system.start("api-2")

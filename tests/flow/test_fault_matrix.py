@@ -1,7 +1,7 @@
-"""What can happen to one placement, row by row of the venue's tables, through real processes.
+"""All outcomes of one submission, row by row of the venue's tables, through real processes.
 
-Each row ends with exactly one order at the exchange, or with none and an order that is FAILED or REJECTED. The answers
-that the simulated exchange does not give by itself are given by a gateway in front of it.
+Each row ends with exactly one order at the exchange, or with none and an order that is FAILED or REJECTED. Answers that
+the simulated exchange does not generate are sent by a gateway in front of it.
 """
 
 import asyncio
@@ -59,24 +59,24 @@ class Floor:
     gateway: Gateway
 
     async def ends_placed_once(self, order_id: str) -> Json:
-        """The order becomes PLACED, and the exchange has it once."""
+        """Assert that the order becomes PLACED, and that the exchange has it once."""
         order = await self.system.becomes(order_id, "PLACED", within_seconds=WITHIN_SECONDS)
         assert await self.at_exchange(order_id) == 1
         return order
 
     async def ends_without(self, order_id: str, status: str) -> Json:
-        """The order ends so, and the exchange has never had it."""
+        """Assert that the order ends with that status, and that the exchange never had it."""
         order = await self.system.becomes(order_id, status, within_seconds=WITHIN_SECONDS)
         assert await self.at_exchange(order_id) == 0
         return order
 
     async def at_exchange(self, order_id: str) -> int:
-        """How often the exchange took the order."""
+        """Return how many times the exchange accepted the order."""
         name = await self.system.venue_client_order_id(order_id)
         return sum(one["client_order_id"] == name for one in await self.system.journal("order"))
 
     async def is_tried(self, order_id: str) -> Json:
-        """Wait until an attempt has come to nothing; the order then."""
+        """Wait until an attempt has failed, and return the order."""
 
         async def failed() -> Json | None:
             order = await self.system.order(order_id)
@@ -85,17 +85,17 @@ class Floor:
         return await eventually(failed, within_seconds=WITHIN_SECONDS, what="an attempt failed")
 
     async def faults(self, **changed: object) -> None:
-        """Let the exchange do this wrong from now on."""
+        """Set the exchange's faults from now on."""
         await self.system.control("PUT", "faults", changed)
 
     async def next_fate(self, faults: Faults, is_wanted: Callable[[PlacementFate], bool]) -> None:
-        """Let the next placement draw a fate that is wanted, under these faults."""
+        """Advance the seed until the next submission draws one of the wanted faults."""
         seed = next(seed for seed in range(SEEDS_TRIED) if is_wanted(FaultDice(seed).draw_placement(faults)))
         await self.faults(**replace(faults, seed=seed).as_json())
 
 
 @pytest.fixture(scope="module")
-async def kept_floor(
+async def shared_floor(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[Floor]:
     """One system for all rows."""
@@ -114,13 +114,13 @@ async def kept_floor(
 
 
 @pytest.fixture
-async def floor(kept_floor: Floor) -> AsyncIterator[Floor]:
-    """The system without any fault."""
-    yield kept_floor
-    kept_floor.gateway.acts.clear()
-    kept_floor.gateway.key = kept_floor.gateway.resets_in_seconds = None
-    await kept_floor.link.restore()
-    await kept_floor.faults(**NO_FAULTS)
+async def floor(shared_floor: Floor) -> AsyncIterator[Floor]:
+    """Return the system without any fault."""
+    yield shared_floor
+    shared_floor.gateway.acts.clear()
+    shared_floor.gateway.key = shared_floor.gateway.resets_in_seconds = None
+    await shared_floor.link.restore()
+    await shared_floor.faults(**NO_FAULTS)
 
 
 # --- What each answer to a placement proves ---------------------------------------------------------------------
@@ -135,7 +135,7 @@ async def test_a_plain_yes_is_a_placed_order(floor: Floor) -> None:
 
 
 async def test_an_answer_that_the_id_was_used_before_means_it_is_there_already(floor: Floor) -> None:
-    # A gateway that repeats the request by itself: the exchange took the first and refuses the second.
+    # A gateway that repeats the request: the exchange accepts the first and refuses the second.
     floor.gateway.acts.append(
         answers(422, '{"code": 40010001, "message": "client_order_id must be unique"}', forwards=True)
     )
@@ -307,7 +307,7 @@ async def test_a_worker_killed_while_it_sends_leaves_one_order_whether_it_arrive
         (422, 42210000, "market is closed for good"),
     ],
 )
-async def test_a_refusal_in_the_venues_own_words_is_final(floor: Floor, status: int, code: int, message: str) -> None:
+async def test_a_refusal_by_the_venue_itself_is_final(floor: Floor, status: int, code: int, message: str) -> None:
     floor.gateway.acts.append(answers(status, json.dumps({"code": code, "message": message})))
     placements = floor.gateway.placements
 
@@ -317,7 +317,7 @@ async def test_a_refusal_in_the_venues_own_words_is_final(floor: Floor, status: 
     assert floor.gateway.placements == placements + 1
 
 
-async def test_a_wrong_key_leaves_the_order_waiting_without_cost_until_it_is_mended(floor: Floor) -> None:
+async def test_a_wrong_key_leaves_the_order_waiting_without_cost_until_it_is_fixed(floor: Floor) -> None:
     floor.gateway.key = "wrong"
     order_id = await floor.system.placed_id()
     await floor.is_tried(order_id)
@@ -349,7 +349,7 @@ async def test_an_exchange_that_limits_requests_gets_the_order_after_the_reset(f
     await floor.faults(requests_per_minute=2)
     floor.gateway.resets_in_seconds = 1
     order_ids = [await floor.system.placed_id() for _ in range(3)]
-    # Whichever comes first is let through, and whoever is refused first shuts the gate for the others.
+    # The first one is passed on; after the first refusal the others are refused too.
     trying = [asyncio.create_task(floor.is_tried(order_id)) for order_id in order_ids]
     refused, waiting = await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
@@ -409,7 +409,7 @@ async def test_an_order_that_is_rejected_later_by_the_stream_is_rejected(floor: 
     assert await floor.at_exchange(order_id) == 1
 
 
-async def test_an_exchange_that_is_down_for_many_orders_is_left_alone_until_it_is_back(floor: Floor) -> None:
+async def test_an_exchange_that_is_down_for_many_orders_gets_no_requests_until_it_is_up(floor: Floor) -> None:
     await floor.faults(down=True)
     order_ids = await asyncio.gather(*(floor.system.placed_id() for _ in range(60)))
     worker = floor.system.processes["worker"]
@@ -422,7 +422,7 @@ async def test_an_exchange_that_is_down_for_many_orders_is_left_alone_until_it_i
     await floor.faults(down=False)
 
     await worker.shows("venue_circuit_closed", within_seconds=WITHIN_SECONDS)
-    # One after the other: sixty questions at once take the processor from those who place.
+    # Sequentially: sixty concurrent requests would take the processor from the submissions.
     for order_id in [*order_ids, late]:
         await floor.ends_placed_once(order_id)
     assert held["status"] == "PENDING"
@@ -436,7 +436,7 @@ def _resets(now: float, *, in_seconds: int) -> dict[str, str]:
 
 @contextmanager
 def _blackhole() -> Iterator[int]:
-    """A port that never completes a connection: its queue is full."""
+    """Return a port that never completes a connection: its queue is full."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
@@ -454,7 +454,7 @@ def _blackhole() -> Iterator[int]:
 
 @asynccontextmanager
 async def _only_worker(system: System, *, exchange_url: str) -> AsyncIterator[None]:
-    """Another worker that is given this address of the exchange; the usual one stands still meanwhile."""
+    """Start another worker with this address of the exchange; the usual one is paused meanwhile."""
     usual = dict(system.environment)
     system.processes["worker"].send(signal.SIGSTOP)
     system.environment["EXCHANGE_URL"] = exchange_url

@@ -1,4 +1,4 @@
-"""A disk without room: who looks is told so, and that it has room again, without an order that finds it out."""
+"""A full disk: probes report it, and report that it has room again, without a failed order."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ WITHIN_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class SmallDisk:
-    """A disk of its own, as the user of PostgreSQL sees it."""
+    """A separate disk, as PostgreSQL's user sees it."""
 
     folder: Path
 
@@ -35,13 +35,13 @@ class SmallDisk:
                 file.write(bytes(FILL_BYTES))
 
     def clear(self) -> None:
-        """Give the room back."""
+        """Free the space again."""
         (self.folder / "filler").unlink()
 
 
 @pytest.fixture
 def disk(postgres_server: PostgresServer) -> Iterator[SmallDisk]:
-    """A disk that can be filled without harm to others."""
+    """Mount a disk that can be filled without affecting others."""
     if os.geteuid() != 0:
         pytest.skip("only root can make a disk")
     user = Path(f"/proc/{postgres_server.server.pid()}").stat().st_uid
@@ -64,7 +64,7 @@ def disk(postgres_server: PostgresServer) -> Iterator[SmallDisk]:
 async def system(
     disk: SmallDisk, postgres_server: PostgresServer, migrated_template: str, redis_url: str
 ) -> AsyncIterator[System]:
-    """An API over a database on that disk."""
+    """Run an API over a database on that disk."""
     url = await postgres_server.create_database(template=migrated_template)
     connection = await asyncpg.connect(postgres_server.url)
     name = url.rpartition("/")[2]

@@ -1,5 +1,6 @@
-"""GraphiQL from a whole API process: a page in development that needs nobody else, tried in a browser that reaches
-nobody else; and none in production, unless it is allowed there."""
+"""GraphiQL from a complete API process: in development a page without external resources, tested in a browser
+without network; in production none, unless it is allowed.
+"""
 
 import asyncio
 import base64
@@ -47,7 +48,7 @@ async def development(
     migrated_template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[System]:
-    """A system whose API runs as `./dev up` runs it, with a token for the page."""
+    """Run a system whose API is configured like `./dev up`'s, with a token for the page."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
     token_path = tmp_path_factory.mktemp("graphiql") / "token"
@@ -76,7 +77,7 @@ async def browser(
     development: System,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[tuple[Page, Proxy, str]]:
-    """A browser that reaches nothing but this machine, over a connection that can be cut, and the page's address."""
+    """Provide a browser that reaches this machine alone, over a connection that can be cut, and the page's address."""
     await development.start("worker", "ingest")
     folder = tmp_path_factory.mktemp("browser")
     async with proxied(development.api_url) as (proxy, url), open_page(folder) as page:
@@ -122,7 +123,7 @@ async def test_a_browser_gets_a_page_whose_files_its_policy_allows_and_whose_tok
         assert (await response.json())["data"]["viewer"]["accountId"] == "demo"
 
 
-async def test_installed_it_asks_nobody_else_and_otherwise_one_cdn(development: System) -> None:
+async def test_installed_it_uses_no_other_host_and_otherwise_one_cdn(development: System) -> None:
     async with development.session.get(f"{development.api_url}/graphql", headers=HTML) as response:
         page, policy = await response.text(), response.headers["content-security-policy"]
 
@@ -158,7 +159,7 @@ async def test_allowed_in_production_it_is_shown_with_introspection_and_without_
         assert await system.ask("{ __schema { queryType { name } } }") == {"__schema": {"queryType": {"name": "Query"}}}
 
 
-def test_the_cdn_is_asked_for_the_versions_that_set_up_installs() -> None:
+def test_the_cdn_has_the_versions_that_the_installer_uses() -> None:
     locked = json.loads((ROOT / "tools/graphiql/package.json").read_text())["dependencies"]
 
     asked = {path.split("/dist/" if path.startswith("@") else "/")[0] for path in LIBRARIES.values()}
@@ -173,7 +174,7 @@ def test_the_page_names_the_hash_of_every_installed_file() -> None:
     assert hashes == {name: _hash(STATIC_PATH / "graphiql" / name) for name in LIBRARIES}
 
 
-async def test_in_a_browser_without_internet_an_order_is_placed_followed_over_a_cut_connection_and_canceled(
+async def test_in_a_browser_without_internet_an_order_is_placed_followed_over_a_closed_connection_and_canceled(
     opened: tuple[Page, Proxy], development: System, pytestconfig: pytest.Config
 ) -> None:
     page, proxy = opened
@@ -315,19 +316,19 @@ def _last_id(orders: Sequence[Json]) -> str:
 
 async def _open_tab(page: Page, name: str) -> None:
     await page.value(f"document.querySelectorAll('.graphiql-tab-button')[{TABS.index(name)}].click()")
-    # GraphiQL shows the tab a little before it knows by itself which operation it would run.
+    # GraphiQL renders the tab slightly before it has determined which operation it would run.
     await page.until(f"window.localStorage.getItem('graphiql:operationName') === '{name}'")
 
 
 async def _shown(page: Page, text: str) -> Json:
-    """Wait until the answer holds the text; the answer."""
+    """Wait until the answer contains the text, and return the answer."""
     await page.until(f"{SHOWN}.includes({json.dumps(text)})")
     answer: Json = json.loads(await page.value(SHOWN))
     return answer
 
 
 def _addresses(page: str) -> Iterator[str]:
-    """What the page loads, but for its empty icon."""
+    """Return the URLs that the page loads, except its empty icon."""
     return (address for address in ADDRESS.findall(page) if not address.startswith("data:"))
 
 

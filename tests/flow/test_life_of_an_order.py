@@ -1,4 +1,4 @@
-"""An order from its mutation to its last change, watched live."""
+"""An order from its mutation to its last change, followed live."""
 
 from domain.model.audit_chain import account_genesis
 from tests.support.processes import eventually
@@ -21,13 +21,13 @@ subscription WatchAll($after: String) {
 
 
 async def _fill(system: System, order_id: str, *, quantity: str, price: str) -> None:
-    """One execution at the exchange, now. The exchange knows the order by its uuid."""
+    """Execute once at the exchange, now. The exchange knows the order by its uuid."""
     order = await system.order(order_id)
     await system.control("POST", "fills", {"order_id": order["venueOrderId"], "qty": quantity, "price": price})
 
 
 async def _lived(system: System, *, account: str) -> str:
-    """An order that was placed, filled in two parts, and is over."""
+    """Create an order that was placed, filled in two parts, and has ended."""
     order_id = await system.placed_id(account=account)
     order = await system.becomes(order_id, "PLACED", account=account)
     for quantity, price in (("30", "190.10"), ("60", "190.20")):
@@ -97,7 +97,7 @@ async def test_waiting_for_the_first_attempt_answers_with_the_placed_order(syste
     assert result["order"]["placement"]["attempts"] == 1
 
 
-async def test_a_placed_order_is_canceled_by_the_exchange_and_says_why(system: System) -> None:
+async def test_a_placed_order_is_canceled_by_the_exchange_with_a_reason(system: System) -> None:
     order_id = await system.placed_id()
     await system.becomes(order_id, "PLACED")
 
@@ -176,7 +176,7 @@ async def _accepted(system: System, venue_order_id: str) -> int:
     return [one["client_order_id"] for one in orders].count(name)
 
 
-async def test_a_client_that_has_seen_everything_is_told_only_what_comes_next(system: System) -> None:
+async def test_a_client_that_has_seen_everything_receives_only_later_changes(system: System) -> None:
     order_id = await system.placed_id()
     await system.becomes(order_id, "PLACED")
 

@@ -24,7 +24,7 @@ READY_WITHIN_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A system, and what stands between it and its servers."""
+    """A system, and the proxies between it and its servers."""
 
     system: System
     database: Proxy
@@ -37,7 +37,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-async def kept_served(
+async def shared_served(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[Served]:
     """One system for all outages; its API, worker and ingest run."""
@@ -53,18 +53,18 @@ async def kept_served(
 
 
 @pytest.fixture
-async def served(kept_served: Served) -> AsyncIterator[Served]:
-    """The system, whole before the test and after it."""
-    yield kept_served
-    for server in (kept_served.database, kept_served.redis):
+async def served(shared_served: Served) -> AsyncIterator[Served]:
+    """Return the system, undisturbed before and after the test."""
+    yield shared_served
+    for server in (shared_served.database, shared_served.redis):
         await server.restore()
-    await kept_served.system.calm_exchange()
-    await eventually(kept_served.is_whole, within_seconds=READY_WITHIN_SECONDS, what="the outage is over")
+    await shared_served.system.calm_exchange()
+    await eventually(shared_served.is_whole, within_seconds=READY_WITHIN_SECONDS, what="the outage is over")
 
 
 @pytest.fixture
 def system(served: Served) -> System:
-    """The system alone, for an outage of what it runs itself."""
+    """Return the system without proxies, for an outage of its own processes."""
     return served.system
 
 
@@ -89,7 +89,7 @@ async def test_an_order_waits_for_an_exchange_that_is_gone_and_is_placed_when_it
     assert placed["placement"]["attempts"] == 1
 
 
-async def test_an_exchange_that_stays_down_makes_an_order_fail_and_say_why(system: System) -> None:
+async def test_an_exchange_that_stays_down_makes_an_order_fail_with_a_reason(system: System) -> None:
     failed_before = await system.metric("orders_failed_total", head="worker")
     await system.control("PUT", "faults", {"down": True})
 
@@ -183,7 +183,7 @@ async def _was_claimed(system: System, order_id: str) -> bool:
 
 
 async def _can_be_watched(system: System, order_id: str) -> None:
-    """A subscription opens, and sees a later change, without Redis."""
+    """Assert that a subscription opens, and receives a later change, without Redis."""
     watch = "subscription Watch($id: ID!) { orderStatus(orderId: $id) { kind order { status } } }"
     async with system.socket() as socket:
         watching = await socket.subscribe(watch, {"id": order_id})

@@ -50,7 +50,7 @@ new Promise((resolve) => {
 
 @asynccontextmanager
 async def page_of_another_origin(folder: Path) -> AsyncIterator[Page]:
-    """A page that a development server shows on a port of its own."""
+    """Return a page that a development server shows on a port of its own."""
 
     async def show(_request: web.BaseRequest) -> web.Response:
         return web.Response(
@@ -76,13 +76,13 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
 
 
 def ask(api: AuditedApi) -> str:
-    """The script that asks until there are too many requests."""
+    """Return the script that asks until there are too many requests."""
     headers = {**HEADERS, "authorization": f"Bearer {token('demo')}"}
     return ASK % (json.dumps(api.url), json.dumps(headers))
 
 
 def connect(api: AuditedApi) -> str:
-    """The script that opens a websocket."""
+    """Return the script that opens a websocket."""
     return CONNECT % (json.dumps(api.url.replace("http", "ws")), json.dumps(f"Bearer {token('demo')}"))
 
 

@@ -1,6 +1,6 @@
-"""The whole of Fillwire through PgBouncer in transaction mode, under load and with a subscriber.
+"""A complete Fillwire through PgBouncer in transaction mode, under load and with a subscriber.
 
-Debian 12's is older than 1.21: it keeps no prepared statements for its clients, so that none may stay prepared.
+Debian 12's is older than 1.21: it does not support prepared statements, so none may stay prepared.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ ACCOUNT = "pooled"
 
 @pytest.fixture
 async def system(database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """Everything that talks to PostgreSQL does it through PgBouncer."""
+    """Run a system whose processes all reach PostgreSQL through PgBouncer."""
     logins = [database_url, *(role_url(database_url, head) for head in (*HEADS, "instruments"))]
     async with (
         pgbouncer(database_url, logins=logins, pool_connections=POOL_CONNECTIONS) as pooled_url,
@@ -63,7 +63,7 @@ async def test_orders_are_stored_filled_and_followed_through_a_pooler(
 
 
 async def _server_connections(server: PostgresServer, database_url: str) -> int:
-    """The connections of our processes to that database."""
+    """Return the connections of our processes to that database."""
     connection = await asyncpg.connect(server.url)
     try:
         count: int = await connection.fetchval(
@@ -76,7 +76,7 @@ async def _server_connections(server: PostgresServer, database_url: str) -> int:
 
 
 async def _setting(system: System, name: str) -> str:
-    """A setting of a session that PgBouncer gives to the API."""
+    """Return a setting of the session that PgBouncer assigns to the API."""
     url = system.environment_of("api")["DATABASE_URL"]
     connection = await asyncpg.connect(url, statement_cache_size=0)
     try:

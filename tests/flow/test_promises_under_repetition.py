@@ -1,4 +1,4 @@
-"""What a client may do over and over, and what nobody may see."""
+"""Repeated requests of a client, and their invisible effects."""
 
 import asyncio
 import secrets
@@ -10,7 +10,9 @@ from tests.support.system import Json, System
 WATCH = "subscription Watch($id: ID!) { orderStatus(orderId: $id) { kind } }"
 
 
-async def test_the_same_client_order_id_a_hundred_times_at_once_is_one_order_placed_once(system: System) -> None:
+async def test_the_same_client_order_id_sent_a_hundred_times_concurrently_is_one_order_placed_once(
+    system: System,
+) -> None:
     name = f"hundred-{secrets.token_hex(4)}"
 
     results = await asyncio.gather(*(system.place(client_order_id=name) for _ in range(100)))

@@ -1,4 +1,4 @@
-"""A worker whose Redis gives it no jobs: it waits, says why, and goes on when Redis does."""
+"""A worker that cannot read jobs from Redis: it waits, logs the reason, and continues when Redis does."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ class Worked:
         return self.system.processes["worker"].output
 
     def lines(self, event: str, *, since: int) -> list[str]:
-        """The lines of the event after the first `since` lines."""
+        """Return the lines of the event after the first `since` lines."""
         return [line for line in self.output[since:] if f"] {event} " in line]
 
     async def has_failed(self, trouble: str) -> bool:
@@ -59,7 +59,7 @@ class Worked:
         await eventually(is_so, within_seconds=WITHIN_SECONDS, what=f"/readyz says {state}")
 
     async def processor_share(self) -> float:
-        """The share of one core that the worker takes."""
+        """Return the share of one core that the worker uses."""
         pid = self.system.processes["worker"].pid
         before = _processor_seconds(pid)
         await asyncio.sleep(MEASURED_SECONDS)  # What is measured is a rate.
@@ -92,7 +92,7 @@ class Worked:
 
 @pytest.fixture(scope="module")
 async def worked(module_database_url: str, valkey_server: TestServer) -> AsyncIterator[Worked]:
-    """A worker whose user may not ask Redis what it is (INFO), as at some providers."""
+    """Run a worker whose Redis user may not call INFO, as with some providers."""
     parts = urlsplit(valkey_server.url.rsplit("/", 1)[0] + "/4")
     limited = urlunsplit(parts._replace(netloc=f"{USER}:{PASSWORD.replace(' ', '%20')}@{parts.netloc.split('@')[-1]}"))
     async with Redis.from_url(valkey_server.url) as redis:
@@ -115,12 +115,14 @@ async def worked(module_database_url: str, valkey_server: TestServer) -> AsyncIt
 
 
 @pytest.mark.parametrize("trouble", ["unreachable", "read only", "out of memory", "denied"])
-async def test_a_worker_waits_for_a_redis_that_fails_says_why_and_goes_on(worked: Worked, trouble: str) -> None:
+async def test_a_worker_waits_for_a_redis_that_fails_logs_the_reason_and_continues(
+    worked: Worked, trouble: str
+) -> None:
     await worked.becomes("ok")
     begun = len(worked.output)
     async with worked.failing(trouble):
         await worked.becomes(trouble)
-        # By then no task of the worker waits any more in a call that began before.
+        # At this point no task of the worker still waits in a call that began before.
         await eventually(lambda: worked.has_failed(trouble), within_seconds=WITHIN_SECONDS)
         share = await worked.processor_share()
         lines = worked.lines("job_queue_failing", since=begun)

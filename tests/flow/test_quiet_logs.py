@@ -13,20 +13,20 @@ QUICK = {
     "LOG_GATHER_SECONDS": "0.4",
     "PLACEMENT_BACKOFF_SECONDS": "0.2",
     "PLACEMENT_MAX_ATTEMPTS": "100",
-    # Else the circuit alone makes it quiet, since nothing is tried any more.
+    # Otherwise the circuit breaker makes the log quiet, since no attempt is made.
     "PLACEMENT_CIRCUIT_FAILURES": "100000",
 }
 
 
 @pytest.fixture
 async def alone(database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """A system whose exchange a test takes away."""
+    """Start a system whose exchange a test stops."""
     async with open_system(database_url=database_url, redis_url=redis_url, settings=QUICK) as system:
         await system.start("api", "worker")
         yield system
 
 
-async def test_an_exchange_that_is_away_is_told_when_it_begins_while_it_lasts_and_when_it_ends(alone: System) -> None:
+async def test_an_outage_of_the_exchange_is_logged_at_its_start_meanwhile_and_at_its_end(alone: System) -> None:
     await alone.control("PUT", "faults", {"down": True})
     log = alone.processes["worker"].output
 

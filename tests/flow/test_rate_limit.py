@@ -26,7 +26,7 @@ WITHIN_SECONDS = 12.0
 async def system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
-    """A system whose exchange takes 60 requests a minute, in a window that has long to go."""
+    """Start a system whose exchange accepts 60 requests a minute, early in a window."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
     async with open_system(database_url=database_url, redis_url=redis_url, settings=ALWAYS_ASKING) as system:

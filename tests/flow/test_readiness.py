@@ -1,4 +1,4 @@
-"""/readyz: why a process is not ready, in fixed words that tell nothing of where things are; the rest is in the log."""
+"""/readyz: the reason why a process is not ready, in fixed words without addresses; details are in the log."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -24,7 +24,7 @@ WITHIN_SECONDS = 10
 
 @dataclass(slots=True, kw_only=True)
 class Probed:
-    """An API whose servers can be taken away."""
+    """An API whose servers can be disconnected."""
 
     system: System
     database: Proxy
@@ -43,7 +43,7 @@ class Probed:
         await eventually(is_so, within_seconds=WITHIN_SECONDS, what=f"/readyz answers {status} {checks}")
 
     async def logs(self, *words: str) -> list[str]:
-        """The lines that hold all the words, once there is one."""
+        """Wait for log lines that contain all the words, and return them."""
         output = self.system.processes["api"].output
         return await eventually(
             lambda: [line for line in output if all(word in line for word in words)],
@@ -56,7 +56,7 @@ class Probed:
 async def api(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[Probed]:
-    """One API for these tests; each gives back what it takes away."""
+    """Run one API for these tests; each restores what it disconnects."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
     async with (
@@ -70,7 +70,7 @@ async def api(
 
 @pytest.fixture
 async def probed(api: Probed) -> AsyncIterator[Probed]:
-    """An API that is ready, before the test and after it."""
+    """Return an API that is ready, before and after the test."""
     await api.becomes(200, {"database": "ok", "redis": "ok"})
     yield api
     await api.database.restore()
@@ -94,7 +94,7 @@ async def test_each_part_has_its_reason_which_is_logged_in_full_once(probed: Pro
     assert len(await probed.logs("ready_again", "part=database")) == 1
 
 
-async def test_the_api_tells_its_health_on_a_port_of_its_own_and_nowhere_else(probed: Probed) -> None:
+async def test_the_api_serves_its_health_only_on_a_separate_port(probed: Probed) -> None:
     address = probed.system.probes_url("api")
 
     for path in ("/healthz", "/metrics", "/readyz"):
@@ -107,14 +107,14 @@ async def test_the_api_tells_its_health_on_a_port_of_its_own_and_nowhere_else(pr
 
 
 async def test_a_database_that_does_not_answer_in_time_is_busy(probed: Probed) -> None:
-    # Of one connection alone it would be luck who meets the hang: the check, or the read of revocations.
+    # With one connection, chance would decide whether the check or the read of revocations hangs.
     await asyncio.gather(*(probed.system.ask("{ orders(first: 1) { nodes { id } } }") for _ in range(8)))
     probed.database.hang()
 
     await probed.becomes(503, {"database": "busy", "redis": "ok"})
 
 
-async def test_a_database_that_is_read_only_says_so_and_its_refusals_are_counted_and_logged(probed: Probed) -> None:
+async def test_a_read_only_database_is_reported_and_its_refusals_are_counted_and_logged(probed: Probed) -> None:
     async with _read_only(probed.database_url):
         await probed.becomes(503, {"database": "read only", "redis": "ok"})
         refused = await probed.system.place()
@@ -152,7 +152,7 @@ async def test_a_database_that_lost_its_tables_is_not_migrated(probed: Probed) -
 
 @asynccontextmanager
 async def _read_only(url: str) -> AsyncIterator[None]:
-    """Make the database read only for every new session, and end the others."""
+    """Make the database read only for every new session, and close the others."""
     connection = await asyncpg.connect(url)
     name = urlsplit(url).path.removeprefix("/")
     try:

@@ -1,4 +1,4 @@
-"""Forms of REDIS_URL with which orders are placed by wake-ups, and followed, as with the plain one."""
+"""Forms of REDIS_URL with which orders are submitted by wake-ups, and followed, as with the plain one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ NUMBER = 5
 
 @pytest.fixture
 async def unix_socket(valkey_server: TestServer) -> AsyncIterator[Path]:
-    """A Unix socket that leads to Redis."""
+    """Open a Unix socket that forwards to Redis."""
     target = urlsplit(valkey_server.url)
 
     async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

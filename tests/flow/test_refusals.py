@@ -1,4 +1,4 @@
-"""Refusals and absence need proof: what a gateway answers in place of the exchange ends no order that is live."""
+"""Refusals and absence need proof: a gateway's answer in place of the exchange does not end a live order."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -29,7 +29,7 @@ KINDS = "query Kinds($id: ID!) { order(id: $id) { history(first: 50) { nodes { k
 
 
 @pytest.fixture(scope="module")
-async def kept_system(
+async def shared_system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
     """One system for all of these tests."""
@@ -41,11 +41,11 @@ async def kept_system(
 
 
 @pytest.fixture
-async def system(kept_system: System) -> AsyncIterator[System]:
-    """The system, whose exchange answers by itself and whose stream is heard when the test is over."""
-    yield kept_system
-    await kept_system.control("PUT", "answers", [])
-    await kept_system.control("PUT", "faults", {"stream": {"drop_rate": 0}})
+async def system(shared_system: System) -> AsyncIterator[System]:
+    """Return the system, whose exchange answers normally and whose stream is connected when the test ends."""
+    yield shared_system
+    await shared_system.control("PUT", "answers", [])
+    await shared_system.control("PUT", "faults", {"stream": {"drop_rate": 0}})
 
 
 @pytest.mark.parametrize("path", ["/v2/*", "/v2/orders:by_client_order_id"], ids=["every path", "look-ups"])
@@ -164,7 +164,7 @@ async def _is_tried(system: System, order_id: str) -> bool:
 
 
 async def _looked_up_for(system: System, order_id: str) -> bool:
-    """Whether look-ups of the order have been answered with 404 for that long; it must not have ended meanwhile."""
+    """Return whether look-ups of the order have been answered with 404 for that long; it must not have ended before."""
     assert (await system.order(order_id))["status"] in {"PENDING", "IN_DOUBT"}
     times = [
         datetime.fromisoformat(one["at"])

@@ -1,4 +1,6 @@
-"""An order is replaced in the broker's own UI: it goes on under its own id, and its subscriber sees every fill once."""
+"""An order is replaced in the broker's own UI: it continues under its own id, and its subscriber receives every
+fill once.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -33,7 +35,7 @@ CHAIN = """query ($id: ID!) { order(id: $id) {
 async def system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
-    """One system for all replacements, whose exchange fills by hand."""
+    """Start one system for all replacements, whose exchange fills on request."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/3"
     async with open_system(database_url=database_url, redis_url=redis_url, settings=SETTINGS) as system:
@@ -48,11 +50,11 @@ async def placed(system: System) -> tuple[str, str]:
 
 
 async def replace(system: System, venue_order_id: str, **change: str) -> str:
-    """Replace the order as somebody does in the broker's own UI; return the id of the new one."""
+    """Replace the order as in the broker's own UI; return the id of the new one."""
     url = f"{system.exchange_url}/v2/orders/{venue_order_id}"
 
     async def done() -> str | None:
-        # One that was just replaced has to be new at first.
+        # One that was just replaced must be `new` first.
         async with system.session.patch(url, json=change, headers=VenueKeys().headers) as response:
             return str((await response.json())["id"]) if response.status == 200 else None
 
@@ -82,14 +84,14 @@ def fills_in(updates: Sequence[Json]) -> list[str]:
     return [change["execution"]["quantity"] for change in changes if change is not None and change["execution"]]
 
 
-async def test_an_order_that_is_replaced_twice_goes_on_and_shows_every_fill_once(system: System) -> None:
+async def test_an_order_that_is_replaced_twice_continues_and_has_every_fill_once(system: System) -> None:
     order_id, first = await placed(system)
     async with system.socket() as socket:
         following = await socket.subscribe(FOLLOW, {"id": order_id})
         await following.next()
         await fill(system, first, "10")
         second = await replace(system, first, client_order_id=f"ui-{order_id}", limit_price="231")
-        # As much as of the first one, and to the same total: only the venue order tells them apart.
+        # The same quantity as of the first one, and the same total: only the venue order distinguishes them.
         await fill(system, second, "10")
         await has_filled(system, order_id, "20")
         between = await chain_of(system, order_id)
@@ -135,7 +137,7 @@ async def test_a_chain_that_grew_while_ingest_was_down_is_found(system: System, 
     assert (await system.becomes(order_id, "FILLED"))["filledQuantity"] == "100"
 
 
-async def test_a_cancel_goes_to_the_newest_venue_order(system: System) -> None:
+async def test_a_cancel_is_sent_to_the_newest_venue_order(system: System) -> None:
     order_id, first = await placed(system)
     second = await replace(system, first)
 
@@ -149,7 +151,7 @@ async def test_a_cancel_goes_to_the_newest_venue_order(system: System) -> None:
     ]
 
 
-async def test_an_order_that_somebody_else_replaced_is_still_none_of_ours(system: System) -> None:
+async def test_an_order_that_another_client_replaced_is_still_external(system: System) -> None:
     before = len(await system.journal("order"))
     external = await system.control(
         "POST", "orders", {"symbol": "AAPL", "side": "buy", "qty": "5", "type": "limit", "limit_price": "1"}

@@ -24,7 +24,9 @@ EXECUTIONS = "query All($id: ID!) { order(id: $id) { executions { nodes { id qua
 
 
 async def forgotten(system: System, *, filled: str | None = None) -> tuple[str, Json]:
-    """Place an order, fill some of it, and let the venue forget it; its id, and the venue's order before that."""
+    """Place an order, fill some of it, and make the venue forget it; return its id, and the venue's order before
+    that.
+    """
     order_id = await system.placed_id(wait_ms=5000)
     order = await system.becomes(order_id, "PLACED")
     name = order["venueOrderId"]

@@ -23,7 +23,7 @@ WATCH_ALL = "subscription { orderUpdates { kind order { id status } } }"
 
 @pytest.fixture
 async def alone(database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """A system that a test may disturb."""
+    """Start a system that a test may disturb."""
     async with open_system(database_url=database_url, redis_url=redis_url, settings=SETTINGS) as system:
         await system.start("api", "worker", "ingest")
         yield system
@@ -48,7 +48,7 @@ async def test_after_a_restore_repeated_intents_adopt_their_orders_and_none_is_p
         reset = await watching.next()
         assert reset["orderUpdates"]["kind"] == "RESET"
 
-        # What was stored before the dump is caught up; what was stored after it is known at the exchange alone.
+        # Orders stored before the dump are caught up; orders stored after it are known only at the exchange.
         await alone.becomes(kept, "FILLED", within_seconds=WITHIN_SECONDS)
         await eventually(lambda: _says(alone, "venue_order_unknown"), within_seconds=WITHIN_SECONDS)
         adopted = {name: await _repeated(alone, name) for name in ("resting", "partial", "filled")}
@@ -60,7 +60,7 @@ async def test_after_a_restore_repeated_intents_adopt_their_orders_and_none_is_p
         await _fill(alone, adopted["partial"], "60")
         await alone.becomes(adopted["partial"], "FILLED", within_seconds=WITHIN_SECONDS)
 
-        # The fill of what was kept may be in what the reset has the client read.
+        # The fill of a restored order may be in the data that the reset makes the client read.
         ended = set[str]()
         while not ended >= set(adopted.values()):
             update: Json = (await watching.next())["orderUpdates"]
@@ -108,7 +108,7 @@ async def _placed(system: System, name: str) -> str:
 
 
 async def _repeated(system: System, name: str) -> str:
-    """Repeat the intent as a client that knows of no restore; the id of the order that is stored now."""
+    """Repeat the request as a client that does not know of the restore; return the id of the order now stored."""
     result = await system.place(client_order_id=name)
     assert (result["__typename"], result["replayed"]) == ("PlaceOrderSuccess", False)
     order_id: str = result["order"]["id"]

@@ -1,4 +1,4 @@
-"""A system whose account at the exchange is used by others too: nothing of theirs keeps anything of ours away."""
+"""A system with external orders on its account at the exchange: they do not disturb our orders."""
 
 from collections.abc import AsyncIterator
 
@@ -41,7 +41,7 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 @pytest.fixture
 async def shared(database_url: str, redis_url: str, webhook: Webhook) -> AsyncIterator[System]:
-    """A system of one worker and one ingest, whose alerts go to the webhook."""
+    """Start a system of one worker and one ingest, whose alerts are sent to the webhook."""
     settings = {**QUICK, "ALERT_URLS": webhook.address}
     async with open_system(database_url=database_url, redis_url=redis_url, settings=settings) as system:
         await system.start("api", "worker", "ingest")
@@ -55,7 +55,7 @@ async def place_external(system: System, *, fill: bool) -> None:
         await system.control("POST", "orders", body)
 
 
-async def test_fills_and_ends_that_the_stream_missed_are_recorded_beside_external_orders_of_every_kind(
+async def test_fills_and_ends_that_the_stream_missed_are_recorded_together_with_external_orders_of_every_kind(
     shared: System, webhook: Webhook
 ) -> None:
     filled, ended = [await shared.placed_id() for _ in range(2)]
@@ -70,7 +70,7 @@ async def test_fills_and_ends_that_the_stream_missed_are_recorded_beside_externa
     await shared.becomes(filled, "FILLED")
     await shared.becomes(ended, "EXPIRED")
     assert await shared.metric("reports_unreadable_total", head="ingest") == 0
-    # A worker may record ours first, order by order; ingest reads everybody's in its list.
+    # A worker may record ours first, order by order; ingest reads all orders in its list.
     await eventually(lambda: _reads_external(shared), within_seconds=WITHIN_SECONDS, what="external fills are read")
     assert not [title for title in webhook.titles() if "dead letter" in title or "unreadable" in title]
 
@@ -79,7 +79,7 @@ async def _reads_external(system: System) -> bool:
     return await system.metric("reports_external_total", head="ingest") > 0
 
 
-async def test_catch_ups_that_go_on_failing_are_told(shared: System, webhook: Webhook) -> None:
+async def test_catch_ups_that_still_fail_are_logged(shared: System, webhook: Webhook) -> None:
     await shared.control(
         "PUT",
         "answers",

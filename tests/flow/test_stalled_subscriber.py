@@ -1,4 +1,4 @@
-"""A subscriber that never reads: it is cut off in time, and nothing of it stays in the process."""
+"""A subscriber that never reads: its connection is closed in time, and its memory is freed."""
 
 import socket
 import time
@@ -17,7 +17,7 @@ ORDERS = 10
 RECEIVE_BUFFER_BYTES = 4_096
 CHANGES_OF_AN_ORDER = 4
 CONNECTIONS_OF_THE_KERNEL = Path("/proc/net/tcp")
-# Each change is told with its order many times over, so that the buffers on the way are full soon.
+# Each change contains its order many times, so that the buffers in between fill up fast.
 LONG = "subscription Long($after: String) { orderUpdates(after: $after) { kind cursor " + (
     " ".join(f"o{n}: order {{ id symbol: instrument {{ isin name symbol }} }}" for n in range(15)) + " } }"
 )
@@ -25,7 +25,7 @@ LONG = "subscription Long($after: String) { orderUpdates(after: $after) { kind c
 
 @pytest.fixture
 async def alone(database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """A system with little patience."""
+    """Start a system with a short send timeout."""
     settings = {"SUBSCRIBER_SEND_TIMEOUT_SECONDS": str(SEND_TIMEOUT_SECONDS)}
     async with open_system(database_url=database_url, redis_url=redis_url, settings=settings) as system:
         await system.start("api", "worker", "ingest")
@@ -41,7 +41,7 @@ async def test_a_subscriber_that_never_reads_is_cut_off_and_all_it_held_is_freed
     await eventually(lambda: _all_are_filled(alone), within_seconds=15, what="there is much to be told")
 
     narrow = socket.socket()
-    # Before it connects: a window that was offered once is not taken back.
+    # Before it connects: an announced window is not reduced later.
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     narrow.connect(("127.0.0.1", alone.ports["api"]))
     narrow.setblocking(False)
@@ -62,10 +62,10 @@ async def test_a_subscriber_that_never_reads_is_cut_off_and_all_it_held_is_freed
         await eventually(lambda: not _holds(alone, port), within_seconds=5, what="the connection itself is gone")
         stalling.connection.transport.abort()
         await alone.placed_id()
-        told = (await listening.next())["orderUpdates"]
+        reported = (await listening.next())["orderUpdates"]
 
     assert cut_off_after >= SEND_TIMEOUT_SECONDS
-    assert told["kind"] == "CHANGE"
+    assert reported["kind"] == "CHANGE"
     assert (await alone.end("api")).exit_code == 0
 
 
@@ -78,7 +78,7 @@ async def _is(system: System, gauge: str, value: float) -> bool:
 
 
 def _holds(system: System, client_port: int) -> bool:
-    """Whether the API's process still has its end of the connection; only Linux tells."""
+    """Return whether the API's process still has its end of the connection; only on Linux."""
     if not CONNECTIONS_OF_THE_KERNEL.exists():
         return False
     ends = f":{system.ports['api']:04X}", f":{client_port:04X}"

@@ -1,4 +1,4 @@
-"""Two ingests: one leads, the other takes over, and an old leader that wakes up does no harm."""
+"""Two ingests: one leads, the other takes over, and an old leader that resumes writes nothing."""
 
 import signal
 import time
@@ -23,7 +23,7 @@ SETTINGS = {
 
 @pytest.fixture
 async def alone(database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """A system with two ingests, of which the first leads."""
+    """Start a system with two ingests, of which the first leads."""
     async with open_system(database_url=database_url, redis_url=redis_url, settings=SETTINGS) as system:
         await system.start("api", "worker", "ingest")
         await leads(system, "ingest", within_seconds=2)
@@ -40,7 +40,7 @@ async def leads(system: System, head: str, *, within_seconds: float) -> None:
     await eventually(is_leader, within_seconds=within_seconds, what=f"{head} leads")
 
 
-async def test_a_leader_that_is_killed_is_followed_within_ten_seconds_and_nothing_is_missed(alone: System) -> None:
+async def test_a_leader_that_is_killed_is_replaced_within_ten_seconds_and_nothing_is_missed(alone: System) -> None:
     order_id = await alone.placed_id()
     placed = await alone.becomes(order_id, "PLACED")
     assert await alone.metric("ingest_leader", head="ingest-2") == 0
@@ -55,7 +55,7 @@ async def test_a_leader_that_is_killed_is_followed_within_ten_seconds_and_nothin
     assert await alone.metric("ingest_leader", head="ingest-2") == 1
 
 
-async def test_a_leader_that_stops_hands_over_at_once(alone: System) -> None:
+async def test_a_leader_that_stops_releases_its_lease_immediately(alone: System) -> None:
     await alone.end("ingest")
 
     await leads(alone, "ingest-2", within_seconds=LEASE_SECONDS / 2)
@@ -68,7 +68,7 @@ async def test_a_leader_that_was_paused_past_its_lease_writes_nothing_and_stands
 ) -> None:
     order_id = await alone.placed_id()
     placed = await alone.becomes(order_id, "PLACED")
-    # The report is in the socket's buffer of the paused leader, which finds it before anything else when it wakes up.
+    # The report is in the socket's buffer of the paused leader, which reads it first when it resumes.
     paused = alone.processes["ingest"]
     paused.send(signal.SIGSTOP)
     await alone.control("POST", "fills", {"order_id": placed["venueOrderId"], "qty": "90", "price": "190"})
@@ -82,7 +82,7 @@ async def test_a_leader_that_was_paused_past_its_lease_writes_nothing_and_stands
     assert await alone.metric("reports_recorded_total", head="ingest") <= 1  # The acknowledgement, before the pause.
     assert await alone.metric("ingest_leader", head="ingest-2") == 1
     assert await _versions(database_url) == [1, 2, 3]
-    # The old connection held the venue's place until now.
+    # The old connection occupied the venue's only connection until now.
     await eventually(
         lambda: _is_connected(alone), within_seconds=TAKEOVER_SECONDS, what="the new leader has the stream"
     )

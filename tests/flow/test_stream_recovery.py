@@ -1,4 +1,4 @@
-"""The stream's faults: whatever it does, soon after its end everything here is as it is at the exchange."""
+"""Faults of the stream: soon after the end of each, the stored orders agree with the exchange."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -20,8 +20,8 @@ SETTINGS = {
     "CATCH_UP_UNHEARD_SECONDS": "1",
     "CATCH_UP_PAUSE_SECONDS": "0.3",
     "STREAM_RECONNECT_MAX_SECONDS": "2",
-    # Ingest finds everything by itself: what a worker's reconciler records between the last report and the first check
-    # of a silent stream proves nothing against it before the next fill.
+    # Ingest detects everything itself: records of a worker's reconciler between the last report and the first check of
+    # a silent stream prove nothing about it before the next fill.
     "RECONCILE_EVERY_SECONDS": "3600",
 }
 UNDISTURBED = {"drop_rate": 0, "duplicate_rate": 0, "reorder_rate": 0, "null_rate": 0, "mute": False}
@@ -70,7 +70,7 @@ async def test_a_stream_that_disturbs_its_events_leaves_nothing_wrong(
     await exchange.becomes_right(within_seconds=RIGHT_WITHIN_SECONDS)
 
 
-async def test_a_mute_stream_is_found_by_its_silence_and_left(exchange: Exchange) -> None:
+async def test_a_silent_stream_is_detected_and_closed(exchange: Exchange) -> None:
     await exchange.system.control("PUT", "matching", {"mode": "manual"})
     first, *rest = await exchange.place(ORDERS)
     reconnects = await _reconnects(exchange)
@@ -87,7 +87,7 @@ async def test_a_mute_stream_is_found_by_its_silence_and_left(exchange: Exchange
 
 
 @pytest.mark.parametrize("hold_slot_seconds", [0, 3], ids=["cut", "held slot"])
-async def test_a_stream_that_is_cut_is_followed_again_and_caught_up(
+async def test_a_disconnected_stream_is_followed_again_and_caught_up(
     exchange: Exchange, hold_slot_seconds: float
 ) -> None:
     placing = asyncio.create_task(exchange.place(ORDERS))

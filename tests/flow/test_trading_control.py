@@ -1,4 +1,4 @@
-"""Limits and halts across whole processes: what one of them sets or halts, holds in all."""
+"""Limits and halts across processes: set in one of them, in force in all."""
 
 import asyncio
 from collections import Counter
@@ -23,10 +23,10 @@ MINE = "{ viewer { tradingHalted openOrders limits { maxOpenOrders } } }"
 
 
 @pytest.fixture(scope="module")
-async def kept_two(
+async def shared_two(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[System]:
-    """Two API processes for all of these tests, and nobody who places."""
+    """Start two API processes for all of these tests, without a worker."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/2"
     async with open_system(database_url=database_url, redis_url=redis_url) as system:
@@ -35,10 +35,10 @@ async def kept_two(
 
 
 @pytest.fixture
-async def two(kept_two: System) -> AsyncIterator[System]:
-    """Both, where trading is halted for nobody. Each test has an account of its own."""
-    yield kept_two
-    await operate(kept_two, RESUME, everybody=True)
+async def two(shared_two: System) -> AsyncIterator[System]:
+    """Return both, with trading not halted. Each test has its own account."""
+    yield shared_two
+    await operate(shared_two, RESUME, everybody=True)
 
 
 async def operate(system: System, query: str, *, head: str = "api", **variables: object) -> str:
@@ -57,7 +57,9 @@ async def run(system: System, *arguments: str) -> tuple[int, str]:
         return code, "\n".join(command.output)
 
 
-async def test_a_halt_at_one_process_stops_all_at_once_leaves_cancels_open_and_ends_when_resumed(two: System) -> None:
+async def test_a_halt_at_one_process_stops_all_immediately_leaves_cancels_open_and_ends_when_resumed(
+    two: System,
+) -> None:
     first = await two.placed_id(account="stopped", head="api")
     stopped = asyncio.Event()
     answers: list[tuple[bool, str]] = []
@@ -76,7 +78,7 @@ async def test_a_halt_at_one_process_stops_all_at_once_leaves_cancels_open_and_e
 
     said = Counter(answers)
     assert said[False, "stored"] > 0
-    # Asked for after the halt was answered, wherever: not one was stored.
+    # Sent after the halt was answered, to either process: none was stored.
     assert said[True, "stored"] == 0
     assert (await two.cancel(first, account="stopped"))["__typename"] == "CancelOrderSuccess"
     assert (await two.ask(MINE, account="stopped", head="api"))["viewer"]["tradingHalted"] is True
@@ -132,7 +134,9 @@ async def test_a_halt_from_the_command_line_holds_in_running_processes(two: Syst
     assert (await two.place(account="unknown"))["__typename"] == "PlaceOrderSuccess"
 
 
-async def test_an_account_whose_id_is_older_than_the_rule_is_halted_alone_from_the_command_line(two: System) -> None:
+async def test_an_account_whose_id_is_older_than_the_rule_is_halted_by_itself_from_the_command_line(
+    two: System,
+) -> None:
     old = " old d\u00e9sk "
     with pytest.raises(AssertionError, match="ACCOUNT_PATTERN"):
         await two.place(account=old)
@@ -151,7 +155,9 @@ async def test_an_account_whose_id_is_older_than_the_rule_is_halted_alone_from_t
     assert during == ["TRADING_HALTED", None]
 
 
-async def test_a_hundred_orders_at_once_at_two_processes_are_ten_where_ten_may_be_open(two: System) -> None:
+async def test_of_a_hundred_concurrent_orders_at_two_processes_ten_are_stored_where_ten_may_be_open(
+    two: System,
+) -> None:
     limits = {"accountId": "limited", "maxOpenOrders": 10}
     denied_before = await _denied(two)
     assert await operate(two, SET, input=limits) == "SetAccountLimitsSuccess"
@@ -180,7 +186,7 @@ async def test_a_rate_is_shared_by_all_processes_also_while_redis_is_away(databa
 
     codes = _codes(results)
     assert set(codes) == {"stored", "ORDER_RATE"}
-    # Twenty at once take a fraction of a second, or a little more on a busy machine.
+    # Twenty concurrent ones take a fraction of a second, or slightly more on a busy machine.
     assert 5 <= codes["stored"] <= 10
     assert later["__typename"] == "PlaceOrderSuccess"
 

@@ -1,4 +1,4 @@
-"""What a real venue does to orders, against real processes: it forgets, restates, holds cancels, ends the day."""
+"""A venue's own actions on orders, against real processes: it forgets, restates, delays cancels, ends the day."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -37,10 +37,10 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 
 @pytest.fixture(scope="module")
-async def kept_system(
+async def shared_system(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str, webhook: Webhook
 ) -> AsyncIterator[System]:
-    """One system for all of these tests, whose alerts go to the webhook."""
+    """Start one system for all of these tests, whose alerts are sent to the webhook."""
     database_url = await postgres_server.create_database(template=migrated_template)
     redis_url = valkey_server.url.rsplit("/", 1)[0] + "/3"
     settings = {**QUICK, "ALERT_URLS": webhook.address}
@@ -50,14 +50,14 @@ async def kept_system(
 
 
 @pytest.fixture
-async def system(kept_system: System) -> AsyncIterator[System]:
-    """The system, whose exchange cancels at once and whose stream is heard when the test is over."""
-    yield kept_system
-    await kept_system.control("PUT", "matching", {"cancels": "auto"})
-    await kept_system.control("PUT", "faults", {"stream": {"mute": False}})
+async def system(shared_system: System) -> AsyncIterator[System]:
+    """Return the system, whose exchange cancels immediately and whose stream is connected when the test ends."""
+    yield shared_system
+    await shared_system.control("PUT", "matching", {"cancels": "auto"})
+    await shared_system.control("PUT", "faults", {"stream": {"mute": False}})
 
 
-async def test_an_order_that_the_venue_forgot_is_told_and_stays_as_it_is(system: System, webhook: Webhook) -> None:
+async def test_an_order_that_the_venue_forgot_is_logged_and_unchanged(system: System, webhook: Webhook) -> None:
     order_id = await system.placed_id()
     venue_order_id = (await system.becomes(order_id, "PLACED"))["venueOrderId"]
     await system.control("DELETE", f"orders/{venue_order_id}")
@@ -96,7 +96,7 @@ async def test_cancels_that_the_venue_leaves_pending_are_sent_once(system: Syste
     assert sorted(sent) == sorted(paths)
 
 
-async def test_orders_that_end_with_the_day_while_nobody_listens_are_read_by_page(system: System) -> None:
+async def test_orders_that_end_with_the_day_without_a_connection_are_read_by_page(system: System) -> None:
     order_ids = await asyncio.gather(*(system.placed_id() for _ in range(MANY_ORDERS)))
     await asyncio.gather(*(system.becomes(order_id, "PLACED") for order_id in order_ids))
     names = {await system.venue_client_order_id(order_id) for order_id in order_ids}

@@ -1,1 +1,1 @@
-"""Tests that try what nobody would: by Hypothesis, as many cases as FUZZ_CASES says."""
+"""Generated tests by Hypothesis, with FUZZ_CASES cases."""

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, Phase, settings
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 
-# The server is the same for all cases, and the cases are many: both are meant. Explaining a failure traces every line,
-# which no server's deadlines allow for.
+# The server is shared by all cases, and there are many: both are intended. Explaining a failure traces every line,
+# which the server's deadlines do not allow.
 fuzz = settings(
     max_examples=CASES,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],

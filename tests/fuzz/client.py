@@ -22,7 +22,7 @@ messages about values, and those hold none of these."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back."""
+    """The received answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(slots=True)
 class FuzzClient:
-    """One connection, opened anew when the server has closed it. It blocks: use it in a thread."""
+    """One connection, reopened when the server has closed it. It blocks: use it in a thread."""
 
     port: int
     count_orders: Callable[[], int]
@@ -51,12 +51,12 @@ class FuzzClient:
         try:
             return self._ask(method, target, headers, body)
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-            # The server closed a connection that was kept open; the next one is new.
+            # The server closed an idle connection; the next one is new.
             self.close()
             return self._ask(method, target, headers, body)
 
     def check(self, answer: Answer, *, is_head: bool = False) -> None:
-        """The promises: no 5xx, JSON with errors that have a code, nothing of the program, no row without success."""
+        """Check the promises: no 5xx, JSON with errors that have a code, no internals, no row without success."""
         self.statuses[answer.status] += 1
         assert answer.status < http.HTTPStatus.INTERNAL_SERVER_ERROR, answer
         assert "set-cookie" not in {name.lower() for name in answer.headers}

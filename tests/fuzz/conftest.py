@@ -16,7 +16,7 @@ ALLOWED = {
     "GET_QUERIES_ALLOWED": "true",
     "DOCUMENTS": "apq",
     "ALLOWED_ORIGINS": "https://desk.example",
-    # Rates would refuse nearly every case before it is looked at.
+    # Rate limits would refuse nearly every case before it is read.
     "REQUESTS_PER_SECOND_MAX": "100000",
     "REQUESTS_BURST_MAX": "100000",
     "REQUESTS_UNAUTHENTICATED_PER_SECOND_MAX": "100000",
@@ -31,7 +31,7 @@ LOGGED_ERRORS = ("unexpected_error", "Traceback")
 async def fuzzed_database(
     postgres_server: PostgresServer, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
-    """A database with one instrument."""
+    """Return a database with one instrument."""
     url = await postgres_server.create_database(template=migrated_template)
     await import_instruments(tmp_path_factory.mktemp("instruments"), database_url=url)
     return url
@@ -39,7 +39,7 @@ async def fuzzed_database(
 
 @pytest.fixture(scope="session")
 async def fuzzed_api(fuzzed_database: str, valkey_server: TestServer) -> AsyncIterator[AuditedApi]:
-    """The API. At the end its log must have no error that nobody foresaw."""
+    """Run the API. At the end its log must not contain unexpected errors."""
     async with running_api(database_url=fuzzed_database, redis_url=valkey_server.url, settings=ALLOWED) as api:
         yield api
         assert not [line for line in api.process.output if any(word in line for word in LOGGED_ERRORS)]
@@ -49,7 +49,7 @@ async def fuzzed_api(fuzzed_database: str, valkey_server: TestServer) -> AsyncIt
 async def fuzz_by(
     fuzzed_api: AuditedApi, fuzzed_database: str
 ) -> AsyncIterator[Callable[[Callable[[FuzzClient], None]], object]]:
-    """Runs a story in a thread with a client, and prints what it met."""
+    """Run a case in a thread with a client, and print its requests."""
     loop = asyncio.get_running_loop()
     database = await asyncpg.connect(fuzzed_database)
 

@@ -1,4 +1,4 @@
-"""What a peer may do on a socket, well and badly: the steps from which Hypothesis makes conversations."""
+"""Valid and invalid actions of a client on a socket: the steps from which Hypothesis builds conversations."""
 
 import struct
 from copy import deepcopy
@@ -42,7 +42,7 @@ class Leaving(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """Pieces of bytes, each sent at one go, and how the peer leaves."""
+    """Chunks of bytes, each sent by one write, and how the client disconnects."""
 
     pieces: tuple[bytes, ...]
     leaving: Leaving
@@ -89,7 +89,7 @@ _messages = st.one_of(
 
 @st.composite
 def _near_messages(draw: st.DrawFn) -> object:
-    """A message with one member changed, left out or added."""
+    """Generate a message with one member changed, left out or added."""
     message = deepcopy(draw(_messages.filter(lambda message: message.get("payload", {}).get("query") != PLACE)))
     target = message["payload"] if "payload" in message and draw(st.booleans()) else message
     key = draw(st.sampled_from([*target, "type", "id", "payload", "query", "extensions"]))

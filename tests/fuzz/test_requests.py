@@ -1,4 +1,4 @@
-"""Requests as bytes: methods, headers and bodies that no client would send, beside almost good ones."""
+"""Requests as bytes: methods, headers and bodies that no client would send, and almost valid ones."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -44,13 +44,15 @@ ORDER: dict[str, Any] = {
 
 
 def mostly(usual: st.SearchStrategy[Any], rare: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """The usual, and the rare in one case of eight: requests with two faults are refused for the first."""
+    """Generate the usual value, and the rare one in one case of eight: requests with two faults are refused for the
+    first.
+    """
     return st.integers(min_value=0, max_value=7).flatmap(lambda number: rare if number == 5 else usual)
 
 
 @st.composite
 def variables(draw: Callable[[st.SearchStrategy[Any]], Any]) -> object:
-    """An order with a member or two changed, or anything."""
+    """Generate an order with a member or two changed, or anything."""
     if draw(st.integers(min_value=0, max_value=7)) == 5:
         return draw(VALUES)
     order = dict(ORDER) | {"clientOrderId": draw(st.text("abcXYZ019._:-", min_size=1, max_size=48))}
@@ -118,7 +120,7 @@ RunStory = Callable[[Callable[[FuzzClient], None]], Awaitable[None]]
 
 
 @pytest.mark.timeout(3_600)
-async def test_no_request_breaks_the_api_or_stores_an_order_without_saying_so(fuzz_by: RunStory) -> None:
+async def test_no_request_breaks_the_api_or_stores_an_order_without_an_acknowledgement(fuzz_by: RunStory) -> None:
     def story(client: FuzzClient) -> None:
         @fuzz
         @given(method=METHODS, headers=HEADERS, content_type=CONTENT_TYPES, body=bodies(), payload=PAYLOADS)
@@ -142,5 +144,5 @@ def _parameter(value: object) -> bytes:
 
 
 def _is_preflight(method: str, headers: dict[str, str]) -> bool:
-    """The answer to a browser's question before its request is not ours, and has no JSON."""
+    """Return whether it is a CORS preflight, whose answer is not ours, and has no JSON."""
     return method == "OPTIONS" and {"origin", "access-control-request-method"} <= headers.keys()

@@ -1,5 +1,6 @@
-"""Whatever a peer does on a socket: it is answered or closed with a code that is documented, nothing of it stays, and
-the next one is served."""
+"""Any actions of a client on a socket: it is answered or closed with a documented code, its resources are freed,
+and the next client is served.
+"""
 
 import asyncio
 import logging
@@ -64,11 +65,11 @@ async def test_no_conversation_does_harm(
     async with raw_socket(fuzzed.port) as socket:
         for piece in conversation.pieces:
             await socket.send(piece)
-            # The server has its turn, or has not: both orders are cases.
+            # The server runs in between, or does not: both orders are cases.
             await asyncio.sleep(0)
         frames = await leave(socket, conversation.leaving)
 
-    # Who goes on after a close frame of its own may lose the answer to it.
+    # A client that continues after its own close frame may lose the answer to it.
     if (
         conversation.leaving is Leaving.POLITELY
         and frames
@@ -87,7 +88,9 @@ async def test_no_conversation_does_harm(
 
 
 async def leave(socket: RawSocket, leaving: Leaving) -> Sequence[Frame]:
-    """Leave so; gives every frame of the server until it ended the connection, or nothing when nobody listens."""
+    """Disconnect that way; return every frame of the server until it ended the connection, or none when the client
+    does not read.
+    """
     frames: list[Frame] = []
     reading = asyncio.create_task(_read_all(socket, frames))
     match leaving:
@@ -99,7 +102,7 @@ async def leave(socket: RawSocket, leaving: Leaving) -> Sequence[Frame]:
             await socket.send(GOODBYE)
             await asyncio.wait([reading], timeout=PATIENCE_SECONDS)
             if not reading.done():
-                # What was sent before made the goodbye a part of a frame whose rest never comes.
+                # Bytes sent before made the close frame a part of a frame whose rest never arrives.
                 _half_close(socket)
                 await asyncio.wait_for(reading, DEADLINE_SECONDS)
                 return ()
@@ -119,7 +122,7 @@ async def _read_all(socket: RawSocket, frames: list[Frame]) -> None:
 
 
 def check_end(frames: Sequence[Frame]) -> None:
-    """The last frame says why it ended, with a code that is not a failure; only a pong may come behind it."""
+    """Check that the last frame has the reason, with a code that is not a failure; only a pong may follow it."""
     frames = [received for received in frames if received.opcode != PONG]
     assert [received.opcode for received in frames].count(CLOSE) == 1, "without a close frame a peer reads 1006"
     assert frames[-1].opcode == CLOSE
@@ -127,7 +130,7 @@ def check_end(frames: Sequence[Frame]) -> None:
 
 
 def check_messages(messages: Sequence[Json]) -> None:
-    """Each has the shape that the protocol gives it."""
+    """Check that each message has the protocol's shape."""
     for message in messages:
         match message:
             case {"type": "connection_ack"} | {"type": "pong"}:
@@ -143,7 +146,7 @@ def check_messages(messages: Sequence[Json]) -> None:
 
 
 async def check_honest(api: Api) -> None:
-    """Somebody else is served."""
+    """Assert that another client is served."""
     async with raw_socket(api.port) as socket:
         await socket.introduce()
         await socket.send(subscribe("{ viewer { accountId } }"))

@@ -42,7 +42,7 @@ class Script:
 
 
 def mostly(usual: object, *rare: object) -> st.SearchStrategy[Any]:
-    """The usual, or in one case of six one of the others."""
+    """Draw the usual value, or in one case of six one of the others."""
     return st.sampled_from([usual] * 5 * len(rare) + list(rare))
 
 
@@ -63,14 +63,14 @@ LINE_ENDS = mostly(b"\r\n", b"\n", b"\r", b"\r\n\r\n")
 
 @st.composite
 def bodies(draw: Draw, number: int) -> bytes:
-    """A body of that request's answer, another text, or much of it."""
+    """Draw a body of that request's answer, another text, or much of it."""
     own = b'{"client_order_id":"%s"}' % NAMES[number].encode()
     return bytes(draw(mostly(own, b"{}", b"", b"\xef\xbb\xbf" + own, own * 100, b'{"code":40010001}')))
 
 
 @st.composite
 def framed(draw: Draw, number: int) -> tuple[list[bytes], bytes, str]:
-    """The headers that tell where a body ends, its bytes, and which way that is."""
+    """Draw the headers that say where a body ends, its bytes, and which framing that is."""
     body = draw(bodies(number))
     headers = []
     if draw(mostly(False, True)):
@@ -95,7 +95,7 @@ def framed(draw: Draw, number: int) -> tuple[list[bytes], bytes, str]:
 
 @st.composite
 def answers(draw: Draw, number: int) -> tuple[bytes, bool]:
-    """An answer, or nearly one; and whether it is one that has an end before the connection's."""
+    """Draw an answer, or nearly one; and whether it ends before the connection does."""
     status, (headers, body, way) = draw(STATUS_LINES), draw(framed(number))
     odd = draw(st.lists(HEADERS, max_size=3)) if draw(mostly(False, True)) else []
     end = draw(LINE_ENDS)
@@ -132,7 +132,7 @@ def sent_bytes(draw: Draw, number: int) -> tuple[bytes, bool]:
 
 @st.composite
 def scripts(draw: Draw, number: int) -> Script:
-    """What is sent for a request, in up to five pieces."""
+    """Draw what is sent for a request, in up to five pieces."""
     data, has_more = draw(sent_bytes(number))
     cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=4)))
     pieces = [data[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
@@ -148,7 +148,7 @@ STORIES = st.integers(1, REQUESTS_MAX).flatmap(lambda count: st.tuples(*[scripts
 
 
 async def ask(transport: Transport, script: Script, name: str) -> HttpAnswer | OSError:
-    """The answer, or the error in its place, which must be one of those that are documented."""
+    """Return the answer, or the error in its place, which must be one of those that are documented."""
     try:
         async with asyncio.timeout(HANGS_SECONDS):
             return await transport.send(

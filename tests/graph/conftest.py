@@ -16,6 +16,6 @@ async def running() -> AsyncIterator[Api]:
 
 @pytest.fixture
 async def api(running: Api) -> Api:
-    """The API with an empty book."""
+    """Return the API without orders."""
     running.world.clear()
     return running

@@ -41,7 +41,7 @@ class _Drawn:
 def selections(
     draw: Callable[[st.SearchStrategy[Any]], Any], schema: GraphQLSchema, ids: list[str]
 ) -> tuple[str, dict[str, Any]]:
-    """A query with its variables; `ids` are what its arguments of that type name."""
+    """Generate a query with its variables; `ids` are the values of its arguments of that type."""
     drawn = _Drawn(draw, schema, ids)
     root = schema.query_type
     assert root is not None

@@ -1,1 +1,1 @@
-"""The API over HTTP, held against other people's checks: graphql-http's audits, graphql-cop's, and fuzzed requests."""
+"""The API over HTTP, checked by external tools: graphql-http's audits, graphql-cop's, and fuzzed requests."""

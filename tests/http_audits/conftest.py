@@ -1,4 +1,4 @@
-"""One API with the settings of production, for the checks that change nothing in it."""
+"""One API with the settings of production, for checks that change nothing in it."""
 
 from collections.abc import AsyncIterator
 
@@ -12,7 +12,7 @@ from tests.support.servers import PostgresServer, TestServer
 async def production(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[AuditedApi]:
-    """An API as it runs in production."""
+    """Run an API as in production."""
     database_url = await postgres_server.create_database(template=migrated_template)
     async with running_api(database_url=database_url, redis_url=valkey_server.url) as api:
         yield api

@@ -1,4 +1,4 @@
-"""Documents and bodies made to cost CPU or memory: each is refused under a code, with its limit, and soon."""
+"""Documents and bodies built to cost CPU or memory: each is refused with a code and its limit, fast."""
 
 import io
 
@@ -18,13 +18,13 @@ def chain(length: int) -> str:
 
 
 def doubling_chain(length: int) -> str:
-    """Fragments of which each stands for two of the next."""
+    """Return fragments of which each contains the next one twice."""
     links = [f"fragment f{n} on Query {{ ...f{n + 1} viewer {{ accountId }} ...f{n + 1} }}" for n in range(length)]
     return " ".join(["{ ...f0 }", *links, f"fragment f{length} on Query {{ __typename }}"])
 
 
 def orders(count: int) -> str:
-    """A mutation that places so many."""
+    """Return a mutation that places that number of orders."""
     place = 'placeOrder(input: {clientOrderId: "%s", isin: "US0378331005", side: BUY, type: MARKET, quantity: "1"})'
     return "mutation { " + " ".join(f"o{n}: {place % n} {{ __typename }}" for n in range(count)) + " }"
 
@@ -79,5 +79,5 @@ async def test_a_body_of_megabytes_is_refused_soon_with_its_limit(production: Au
 
 
 def cpu_seconds(api: AuditedApi) -> float:
-    """What the API has used of a processor so far."""
+    """Return the processor time of the API."""
     return CpuMeter({"api": api.process.pid}).read()["api"]

@@ -1,4 +1,4 @@
-"""The thirteen checks of graphql-cop (an auditor of GraphQL servers), each answered as it wants, in production."""
+"""The thirteen checks of graphql-cop (an auditor of GraphQL servers), each answered as required, in production."""
 
 import pytest
 
@@ -10,7 +10,7 @@ IDE_PATHS = ("/", "/graphiql", "/playground", "/console", "/graphql")
 
 
 async def refusal(api: AuditedApi, document: str) -> Json:
-    """The only error of a document that is refused as a whole."""
+    """Return the only error of a document that is refused entirely."""
     status, answer = await api.post({"query": document}, accept="application/graphql-response+json")
     assert status == 400
     assert "data" not in answer

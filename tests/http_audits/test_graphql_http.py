@@ -19,7 +19,7 @@ WITH_INTROSPECTION = {"FILLWIRE_ENV": "development"}
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("allowed", "missed"), [("true", set()), ("false", BY_GET)])
-async def test_every_audit_passes_but_those_by_get_where_that_is_not_allowed(
+async def test_every_audit_passes_except_those_by_get_where_that_is_not_allowed(
     database_url: str, redis_url: str, allowed: str, missed: set[str]
 ) -> None:
     install_modules()

@@ -1,4 +1,4 @@
-"""Automatic persisted queries as Apollo's own client asks for them."""
+"""Automatic persisted queries as Apollo's own client sends them."""
 
 import asyncio
 import json

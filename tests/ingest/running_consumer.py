@@ -1,4 +1,4 @@
-"""A consumer at work on a stream that a test feeds, and the words in which tests speak of it."""
+"""A running consumer on a stream that a test feeds, and helper functions for its tests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -13,7 +13,7 @@ SOON = timedelta(milliseconds=5)
 
 @pytest.fixture
 async def busy() -> asyncio.Future[None]:
-    """What is under way until a test says that it is over."""
+    """Return an event that is set while work is running."""
     return asyncio.get_running_loop().create_future()
 
 
@@ -24,7 +24,7 @@ def buffer_of(*items: int) -> Buffer[int]:
 
 
 async def taking(buffer: Buffer[int], busy: asyncio.Future[None], *, items_max: int = 5) -> asyncio.Task[list[int]]:
-    """Somebody who waits for a batch."""
+    """Start a task that waits for a batch."""
 
     async def take() -> list[int]:
         return list(await buffer.take(items_max=items_max, within=LONG, busy=busy))
@@ -34,13 +34,13 @@ async def taking(buffer: Buffer[int], busy: asyncio.Future[None], *, items_max: 
     return task
 
 
-async def test_what_is_there_when_nobody_is_busy_is_taken_at_once_and_in_order(busy: asyncio.Future[None]) -> None:
+async def test_available_items_are_taken_immediately_and_in_order_while_idle(busy: asyncio.Future[None]) -> None:
     busy.set_result(None)
 
     assert await buffer_of(0, 1, 2, 3, 4).take(items_max=500, within=LONG, busy=busy) == [0, 1, 2, 3, 4]
 
 
-async def test_the_first_that_comes_while_nobody_is_busy_waits_for_no_other(busy: asyncio.Future[None]) -> None:
+async def test_the_first_one_while_idle_waits_for_no_other(busy: asyncio.Future[None]) -> None:
     busy.set_result(None)
     buffer = buffer_of()
     batch = await taking(buffer, busy)
@@ -57,7 +57,7 @@ async def test_a_batch_has_no_more_than_its_bound(busy: asyncio.Future[None]) ->
     assert len(buffer) == 2
 
 
-async def test_what_comes_while_somebody_is_busy_gathers_until_that_is_over(busy: asyncio.Future[None]) -> None:
+async def test_items_that_arrive_while_busy_are_collected_until_idle(busy: asyncio.Future[None]) -> None:
     buffer = buffer_of(1)
     batch = await taking(buffer, busy)
 
@@ -69,7 +69,7 @@ async def test_what_comes_while_somebody_is_busy_gathers_until_that_is_over(busy
     assert await batch == [1, 2, 3]
 
 
-async def test_it_gathers_no_longer_once_it_is_a_full_batch(busy: asyncio.Future[None]) -> None:
+async def test_it_stops_collecting_at_a_full_batch(busy: asyncio.Future[None]) -> None:
     buffer = buffer_of(1)
     batch = await taking(buffer, busy, items_max=3)
 
@@ -80,7 +80,7 @@ async def test_it_gathers_no_longer_once_it_is_a_full_batch(busy: asyncio.Future
     assert await batch == [1, 2, 3]
 
 
-async def test_what_ended_while_nothing_was_there_keeps_the_next_one_no_longer(busy: asyncio.Future[None]) -> None:
+async def test_work_that_ended_while_empty_does_not_delay_the_next_item(busy: asyncio.Future[None]) -> None:
     buffer = buffer_of()
     batch = await taking(buffer, busy)
     busy.set_result(None)
@@ -91,7 +91,7 @@ async def test_what_ended_while_nothing_was_there_keeps_the_next_one_no_longer(b
     assert await batch == [1]
 
 
-async def test_it_gathers_no_longer_than_it_may(busy: asyncio.Future[None]) -> None:
+async def test_it_collects_no_longer_than_allowed(busy: asyncio.Future[None]) -> None:
     async with asyncio.timeout(1):
         assert await buffer_of(1).take(items_max=500, within=SOON, busy=busy) == [1]
 

@@ -1,4 +1,4 @@
-"""Following the stream: what is missed is caught up, what repeats changes nothing, what breaks is set aside."""
+"""Following the stream: missed reports are caught up, repeats change nothing, unreadable reports are set aside."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -20,7 +20,7 @@ from tests.support.memory_gateway import Desk
 
 @dataclass(slots=True)
 class HangingVenue(ScriptedVenue):
-    """A venue whose list of fills never comes."""
+    """A venue whose list of fills never arrives."""
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         self.fills_since.append(since)
@@ -30,7 +30,7 @@ class HangingVenue(ScriptedVenue):
 
 @dataclass(slots=True)
 class SlowlyClosedVenue(ScriptedVenue):
-    """A venue whose list of fills never comes, and whose request takes until `may_close` to be given up."""
+    """A venue whose list of fills never arrives, and whose request takes until `may_close` to be canceled."""
 
     is_closing: asyncio.Event = field(default_factory=asyncio.Event)
     may_close: asyncio.Event = field(default_factory=asyncio.Event)
@@ -116,7 +116,7 @@ async def test_a_stream_that_ends_is_followed_again_and_caught_up() -> None:
     assert desk.telemetry.counted(Metric.STREAM_RECONNECTS) == 3
 
 
-async def test_a_report_that_cannot_be_understood_is_kept_raw_and_the_rest_goes_on() -> None:
+async def test_a_report_that_cannot_be_understood_is_stored_raw_and_the_rest_is_recorded() -> None:
     desk = Desk()
     order = await placed(desk)
 
@@ -187,7 +187,7 @@ async def test_a_report_about_an_order_that_is_not_stored_yet_waits_for_it() -> 
     assert at_work.letters.letters == []
 
 
-async def test_a_report_whose_order_never_comes_is_kept_raw() -> None:
+async def test_a_report_whose_order_never_appears_is_stored_raw() -> None:
     desk = Desk()
     report = replace(report_of(new_order(), fill(1, quantity=100, cumulative=100)), raw=b"as it came")
 
@@ -199,7 +199,7 @@ async def test_a_report_whose_order_never_comes_is_kept_raw() -> None:
     assert at_work.waiting == 0
 
 
-async def test_no_more_reports_wait_than_there_is_room_for() -> None:
+async def test_no_more_reports_wait_than_the_bound() -> None:
     desk = Desk()
     reports = [
         replace(report_of(new_order(), fill(number, quantity=1, cumulative=1)), raw=b"%d" % number)
@@ -215,7 +215,7 @@ async def test_no_more_reports_wait_than_there_is_room_for() -> None:
     assert [raw for _, raw in at_work.letters.letters] == [b"2"]
 
 
-async def test_while_no_session_can_be_opened_the_venue_is_asked() -> None:
+async def test_while_no_session_can_be_opened_the_venue_is_queried() -> None:
     desk = Desk()
     order = await placed(desk)
     desk.venue.fill_pages = [[report_of(order, fill(1, quantity=100, cumulative=100))]]
@@ -227,7 +227,7 @@ async def test_while_no_session_can_be_opened_the_venue_is_asked() -> None:
     assert desk.telemetry.counted(Metric.CATCH_UPS, cause="unheard") >= 1
 
 
-async def test_a_mute_stream_is_left_when_the_venue_has_reports_that_it_did_not_send() -> None:
+async def test_a_silent_stream_is_closed_when_the_venue_has_reports_missing_on_it() -> None:
     desk = Desk()
     order = await placed(desk)
 
@@ -240,7 +240,7 @@ async def test_a_mute_stream_is_left_when_the_venue_has_reports_that_it_did_not_
     assert "that its stream did not send" in str(desk.telemetry.said("stream_lost")[0]["error"])
 
 
-async def test_a_stream_that_is_silent_all_night_is_kept_while_the_venue_shows_nothing_new() -> None:
+async def test_a_stream_that_is_silent_all_night_stays_open_while_the_venue_has_nothing_new() -> None:
     desk = Desk()
     order = await placed(desk)
 
@@ -254,7 +254,7 @@ async def test_a_stream_that_is_silent_all_night_is_kept_while_the_venue_shows_n
     assert at_work.status(order) is OrderStatus.PARTIALLY_FILLED
 
 
-async def test_a_mute_stream_is_left_though_somebody_else_records_first_what_it_did_not_send() -> None:
+async def test_a_silent_stream_is_closed_although_another_process_records_first_its_missing_reports() -> None:
     desk = Desk()
     order = await placed(desk)
 
@@ -268,7 +268,7 @@ async def test_a_mute_stream_is_left_though_somebody_else_records_first_what_it_
     assert "that its stream did not send" in str(desk.telemetry.said("stream_lost")[0]["error"])
 
 
-async def test_a_mute_stream_is_left_though_a_periodic_catch_up_finds_first_what_it_did_not_send() -> None:
+async def test_a_silent_stream_is_closed_although_a_periodic_catch_up_finds_first_its_missing_reports() -> None:
     desk = Desk()
     order = await placed(desk)
 

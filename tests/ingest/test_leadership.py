@@ -1,4 +1,4 @@
-"""Leading and standing by: one at a time, at once after a clean stop, and never two that write."""
+"""Leading and standing by: one at a time, immediately after a clean stop, and never two writers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ NEVER = timedelta(hours=1)
 
 @dataclass(slots=True)
 class SometimesAway(MemoryStreamPositions):
-    """Leases of a database that a test takes away."""
+    """Leases of a database that a test disconnects."""
 
     is_away: bool = False
 
@@ -46,7 +46,7 @@ class SometimesAway(MemoryStreamPositions):
 
 @dataclass(slots=True)
 class Ingest:
-    """One process: what it follows and says. `fenced` makes what it writes be refused."""
+    """One process: its stream and log. `fenced` makes its writes fail."""
 
     number: int
     lease: SometimesAway
@@ -119,7 +119,7 @@ async def test_one_leads_and_the_other_stands_by() -> None:
         assert second.epochs == []
 
 
-async def test_a_leader_that_stops_cleanly_is_followed_at_once_under_a_higher_epoch() -> None:
+async def test_a_leader_that_stops_cleanly_is_replaced_immediately_under_a_higher_epoch() -> None:
     async with _two() as (first, second):
         second.start()
         await _soon(lambda: bool(second.telemetry.said("standing_by")), "the second stands by")
@@ -144,7 +144,7 @@ async def test_a_leader_that_renews_its_lease_keeps_it() -> None:
         assert (first.epochs, second.epochs) == ([1], [])
 
 
-async def test_a_leader_that_renews_seldom_and_in_time_keeps_its_lease_however_often_others_ask() -> None:
+async def test_a_leader_that_renews_seldom_and_in_time_keeps_its_lease_however_often_others_try() -> None:
     lease = SometimesAway(clock=_now)
     first, second = Ingest(1, lease), Ingest(2, lease)
     long = 4 * LEASE
@@ -160,7 +160,7 @@ async def test_a_leader_that_renews_seldom_and_in_time_keeps_its_lease_however_o
         await second.stop()
 
 
-async def test_a_leader_that_died_is_followed_when_its_lease_is_over() -> None:
+async def test_a_dead_leader_is_replaced_when_its_lease_has_ended() -> None:
     lease = SometimesAway(clock=_now)
     await lease.acquire(VENUE, leader_id=UUID(int=9), lease=LEASE)
     successor = Ingest(1, lease)
@@ -172,7 +172,7 @@ async def test_a_leader_that_died_is_followed_when_its_lease_is_over() -> None:
         await successor.stop()
 
 
-async def test_a_leader_that_died_is_followed_although_the_databases_clock_was_put_back_by_a_day() -> None:
+async def test_a_dead_leader_is_replaced_although_the_databases_clock_was_set_back_by_a_day() -> None:
     lease = SometimesAway(clock=_now)
     await lease.acquire(VENUE, leader_id=UUID(int=9), lease=timedelta(days=1))
     successor = Ingest(1, lease)
@@ -184,7 +184,7 @@ async def test_a_leader_that_died_is_followed_although_the_databases_clock_was_p
         await successor.stop()
 
 
-async def test_a_leader_that_lives_is_not_followed_while_the_databases_clock_is_put_back() -> None:
+async def test_a_live_leader_is_not_replaced_while_the_databases_clock_is_set_back() -> None:
     async with _two() as (first, second):
         second.start()
         await _soon(lambda: bool(second.telemetry.said("standing_by")), "the second stands by")
@@ -199,7 +199,7 @@ async def test_a_leader_that_lives_is_not_followed_while_the_databases_clock_is_
 async def test_an_old_leader_whose_write_is_refused_stands_by() -> None:
     async with _two() as (first, second):
         first.lease.rows[VENUE].lease_until = _now()
-        first.lease.is_away = True  # It is paused, and renews nothing.
+        first.lease.is_away = True  # It is paused, and does not renew.
         taken = await MemoryStreamPositions.acquire(first.lease, VENUE, leader_id=UUID(int=2), lease=NEVER)
         assert isinstance(taken, Fence)
         first.fenced.set()
@@ -237,7 +237,7 @@ async def test_while_the_database_is_away_the_stream_is_left_when_the_lease_must
         assert first.epochs == [1, 2]
 
 
-async def test_who_leads_no_more_sets_no_missed_fill_aside() -> None:
+async def test_a_former_leader_stores_no_dead_letter() -> None:
     desk = Desk()
     fence = await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
     assert isinstance(fence, Fence)

@@ -1,4 +1,4 @@
-"""A batch that was decided while the one before it was written: it goes no further before that one is dealt with."""
+"""A batch that was decided while the previous one was written: it is not written before that one has finished."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ LEASE = timedelta(seconds=5)
 
 @dataclass(slots=True)
 class Held:
-    """A write that has begun, and goes on, or fails with the error, when the test lets it."""
+    """A write that has begun, and continues, or fails with the error, when released."""
 
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -35,7 +35,7 @@ class Held:
 
 
 async def two_batches_under_way(at_work: Following, first: Order, second: Order) -> Held:
-    """The first order's fill is being written, and the second's is decided behind it."""
+    """Start two batches: the first order's fill is being written, and the second's is decided after it."""
     desk, held = at_work.desk, Held()
     await soon(lambda: desk.telemetry.counted(Metric.CATCH_UPS, cause="connect") > 0, "the first catch-up")
     desk.orders.interruptions.appendleft(held.wait)
@@ -52,7 +52,7 @@ def written(desk: Desk, *, since: int) -> list[UUID]:
     return [write.order.id for writes in desk.orders.writes[since:] for write in writes]
 
 
-async def test_the_first_goes_at_once_and_what_comes_meanwhile_goes_together() -> None:
+async def test_the_first_is_sent_immediately_and_later_ones_together() -> None:
     desk, held = Desk(cache=OrderCache(orders_max=10)), Held()
     order = await placed(desk)
 
@@ -91,7 +91,7 @@ async def test_it_waits_until_a_write_that_fails_is_written_at_last() -> None:
     assert [change.order.id for change in desk.publisher.changes[published:]] == [first.id, second.id]
 
 
-async def test_a_failure_alone_does_not_let_it_go() -> None:
+async def test_a_failure_by_itself_does_not_release_it() -> None:
     desk = Desk(cache=OrderCache(orders_max=10))
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes, published = len(desk.orders.writes), len(desk.publisher.changes)
@@ -108,7 +108,7 @@ async def test_a_failure_alone_does_not_let_it_go() -> None:
     assert desk.publisher.changes[published:] == []
 
 
-async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None:
+async def test_a_batch_in_between_that_writes_nothing_does_not_let_later_ones_pass() -> None:
     desk, held = Desk(cache=OrderCache(orders_max=10)), Held()
     first, second = await placed(desk), await placed(desk, client_order_id="intent-2")
     writes = len(desk.orders.writes)
@@ -129,7 +129,7 @@ async def test_a_batch_in_between_that_writes_nothing_lets_nobody_past() -> None
     assert written(desk, since=writes) == [first.id, second.id]
 
 
-async def test_it_is_not_written_when_another_process_leads_by_then() -> None:
+async def test_it_is_not_written_when_another_process_leads() -> None:
     desk = Desk(cache=OrderCache(orders_max=10))
     fence = await desk.positions.acquire(desk.venue.name, leader_id=UUID(int=1), lease=LEASE)
     assert isinstance(fence, Fence)

@@ -1,4 +1,4 @@
-"""Reports without a client order id: it is found out beside the stream whose orders they are about."""
+"""Reports without a client order id: their order is looked up concurrently with the stream."""
 
 from domain.model.errors import VenueUnreachableError
 from domain.model.order import OrderStatus
@@ -13,7 +13,7 @@ from tests.support.memory_gateway import Desk
 
 
 def unnamed(number: int, *, venue_order_id: str = "V9", raw: bytes = b"as it came") -> VenueReport:
-    """A fill of one whose order has no client order id."""
+    """Return a fill of an order without a client order id."""
     reports = [fill(number, quantity=1, cumulative=1)]
     return VenueReport(venue_client_order_id=None, venue_order_id=venue_order_id, reports=reports, at=MIDNIGHT, raw=raw)
 
@@ -59,7 +59,7 @@ async def test_a_report_that_precedes_the_acknowledgement_is_recorded_once_the_v
         await soon(lambda: not len(at_work.recorder.unresolved), "nothing is unresolved")
 
 
-async def test_a_report_of_an_external_order_is_counted_and_left_alone() -> None:
+async def test_a_report_of_an_external_order_is_only_counted() -> None:
     desk = Desk()
     desk.venue.external = [ExternalOrder(venue_order_id="V9")]
 
@@ -83,7 +83,7 @@ async def test_a_report_of_an_order_that_the_venue_never_shows_is_external_at_la
     assert len(at_work.recorder.unresolved) == 0
 
 
-async def test_a_report_that_stays_unresolved_is_kept_raw() -> None:
+async def test_a_report_that_stays_unresolved_is_stored_raw() -> None:
     desk = Desk()
     desk.venue.look_up_failures = {"V9": VenueUnreachableError("HTTP 500")}
 
@@ -95,7 +95,7 @@ async def test_a_report_that_stays_unresolved_is_kept_raw() -> None:
     assert desk.venue.asked.count("find V9") == 1
 
 
-async def test_no_more_reports_are_unresolved_than_there_is_room_for() -> None:
+async def test_no_more_reports_are_unresolved_than_the_bound() -> None:
     desk = Desk()
     desk.venue.look_up_failures = {f"V{number}": VenueUnreachableError("HTTP 500") for number in range(3)}
 

@@ -1,4 +1,4 @@
-"""The loop that repairs due times: it says when the database's clock was put back, and else nothing."""
+"""The loop that repairs due times: it logs when the database's clock was set back, and is silent otherwise."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class CountingDueTimes(DueTimes):
         return self.counts.popleft()
 
 
-async def test_a_clock_that_was_put_back_is_told_and_the_repair_goes_on_until_nothing_is_left() -> None:
+async def test_a_clock_that_was_set_back_is_logged_and_the_repair_runs_until_nothing_is_left() -> None:
     telemetry, due_times = RecordingTelemetry(), CountingDueTimes(deque([1_000, 3, 0]))
     repair = DueTimeRepair(due_times=due_times, telemetry=telemetry, interval=timedelta(seconds=60), bounds=BOUNDS)
 

@@ -1,4 +1,4 @@
-"""The queue over a real Valkey: what dead workers and wrong clocks left is forgotten, and nothing else is."""
+"""The queue over a real Valkey: leftovers of dead workers and wrong clocks are deleted, and nothing else."""
 
 import asyncio
 import time
@@ -28,7 +28,9 @@ async def queue(redis_url: str) -> AsyncIterator[RedisQueue]:
 
 
 async def _in_work(queue: RedisQueue, *, for_seconds: float, noted: bool = True) -> Job:
-    """A job that a worker took so long ago; `noted` is false when the worker died before it noted that."""
+    """Create a job that a worker started that long ago; `noted` is false when the worker crashed before it recorded
+    that.
+    """
     began = now() - int(for_seconds * MILLISECONDS)
     job = as_job(WakeUp(function=PLACE_ORDERS, order_ids=[UUID(int=1)]), timeout_seconds=TIMEOUT_SECONDS)
     await queue.enqueue(job)
@@ -38,7 +40,7 @@ async def _in_work(queue: RedisQueue, *, for_seconds: float, noted: bool = True)
     return taken
 
 
-async def test_the_jobs_of_a_dead_worker_are_forgotten_at_once_and_leave_no_key(queue: RedisQueue) -> None:
+async def test_the_jobs_of_a_dead_worker_are_deleted_immediately_and_leave_no_key(queue: RedisQueue) -> None:
     for number in range(DEAD_JOBS):
         await _in_work(queue, for_seconds=TIMEOUT_SECONDS + 1, noted=number > 0)
 
@@ -51,7 +53,7 @@ async def test_the_jobs_of_a_dead_worker_are_forgotten_at_once_and_leave_no_key(
     assert await queue.count("incomplete") == 0
 
 
-async def test_a_job_that_a_worker_is_busy_with_is_left_alone(queue: RedisQueue) -> None:
+async def test_a_job_that_a_worker_is_running_is_not_touched(queue: RedisQueue) -> None:
     running = await _in_work(queue, for_seconds=1)
     just_taken = await _in_work(queue, for_seconds=1, noted=False)
 

@@ -1,4 +1,4 @@
-"""What is known of a job queue that does not work: why, and who tries it next."""
+"""The state of a job queue that fails: the reason, and which worker retries next."""
 
 import asyncio
 import time
@@ -47,7 +47,7 @@ def test_an_outage_is_logged_once_for_each_reason_and_ends_for_all_that_met_it()
     for operation in ("take", "schedule", "sweep", "take"):
         outage.note_failure(operation, exceptions.ReadOnlyError())
     outage.note_failure("tell", exceptions.NoPermissionError())
-    # A script that finds nothing to write succeeds, whatever the others meet.
+    # A script with nothing to write succeeds, whatever error other scripts get.
     outage.note_success("schedule")
     outage.note_failure("schedule", exceptions.ReadOnlyError())
     outage.note_success("schedule")
@@ -60,7 +60,7 @@ def test_an_outage_is_logged_once_for_each_reason_and_ends_for_all_that_met_it()
     assert outage.reason == "denied"
 
 
-async def test_one_task_at_a_time_tries_what_fails_and_all_go_on_when_it_works() -> None:
+async def test_one_task_at_a_time_retries_and_all_continue_when_it_works() -> None:
     outage = QueueOutage(RecordingTelemetry())
     outage.note_failure("take", OSError())
     tried: list[float] = []

@@ -1,4 +1,4 @@
-"""The loops of every worker: what no wake-up reached is found all the same."""
+"""The loops of every worker: orders without a wake-up are still found."""
 
 import asyncio
 from datetime import timedelta
@@ -74,7 +74,7 @@ async def test_a_sweep_that_is_sending_when_the_process_stops_is_finished_first(
     assert desk.orders.rows[order.id].lease_until is None
 
 
-async def test_a_full_sweep_is_followed_by_another_at_once() -> None:
+async def test_a_full_sweep_is_followed_by_another_immediately() -> None:
     desk = Desk()
     for number in range(SWEEP_ORDERS_MAX + 1):
         await desk.orders.store(new_order(client_order_id=f"c-{number}"))

@@ -86,7 +86,7 @@ async def test_what_waits_for_its_time_is_bounded_and_hinders_nothing_that_is_du
     assert await queue.count("queued") == 1
 
 
-async def test_saq_is_told_to_leave_the_retries_to_the_database(queue: RedisQueue) -> None:
+async def test_saq_is_configured_without_retries(queue: RedisQueue) -> None:
     wake_ups = _wake_ups(queue)
 
     wake_ups.cancel_due(_ids(1))

@@ -1,4 +1,4 @@
-"""The worker over a real Valkey: a wake-up leads to a placement, and a stop cuts nothing in half."""
+"""The worker over a real Valkey: a wake-up causes a submission, and a stop interrupts none."""
 
 import asyncio
 import gc
@@ -80,7 +80,7 @@ async def test_a_job_that_is_run_twice_places_once(queue: WakeUpQueue) -> None:
     assert desk.venue.asked == ["submit"]
 
 
-async def test_a_stopping_worker_lets_a_running_placement_finish(queue: WakeUpQueue) -> None:
+async def test_a_stopping_worker_finishes_a_running_submission(queue: WakeUpQueue) -> None:
     desk = Desk()
     order = new_order()
     await desk.orders.store(order)
@@ -103,7 +103,7 @@ async def test_a_stopping_worker_lets_a_running_placement_finish(queue: WakeUpQu
     assert desk.orders.rows[order.id].order.status is OrderStatus.PLACED
 
 
-async def test_redis_that_goes_away_under_a_job_is_told_and_leaves_no_error_unseen(redis_url: str) -> None:
+async def test_redis_unreachable_during_a_job_is_logged_without_an_unhandled_error(redis_url: str) -> None:
     desk = Desk()
     await desk.orders.store(new_order())
     unseen: list[dict[str, object]] = []
@@ -125,7 +125,7 @@ async def test_redis_that_goes_away_under_a_job_is_told_and_leaves_no_error_unse
     assert unseen == []
 
 
-async def test_an_idle_worker_stops_at_once(queue: WakeUpQueue) -> None:
+async def test_an_idle_worker_stops_immediately(queue: WakeUpQueue) -> None:
     running = asyncio.create_task(_worker(queue, Desk()).run())
     await asyncio.sleep(0)
 
@@ -135,13 +135,15 @@ async def test_an_idle_worker_stops_at_once(queue: WakeUpQueue) -> None:
     assert running.cancelled()
 
 
-async def test_a_stop_that_is_lost_in_the_answer_of_redis_is_heard_the_second_time(
+async def test_a_stop_that_is_lost_in_the_answer_of_redis_is_detected_the_second_time(
     queue: WakeUpQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sweep, is_sweeping = queue.sweep, asyncio.Event()
 
     async def deaf_sweep(lock: int = 60, abort: float = 5.0) -> list[str]:
-        """As asyncio.wait_for before Python 3.12: cancelled in the turn in which it ends, it just ends."""
+        """Behave like asyncio.wait_for before Python 3.12: cancelled in the iteration in which it ends, it returns
+        normally.
+        """
         is_sweeping.set()
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

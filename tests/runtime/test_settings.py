@@ -1,4 +1,4 @@
-"""The settings: what they take, what they refuse, and what they never show."""
+"""The settings: what they accept, what they refuse, and what they never show."""
 
 import re
 import secrets
@@ -17,7 +17,7 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def test_a_process_that_needs_a_missing_setting_is_told_its_name_and_what_to_do() -> None:
+def test_a_process_that_needs_a_missing_setting_gets_its_name_and_the_fix() -> None:
     with pytest.raises(SettingsError, match=r"DATABASE_URL is not set\. Set it in the environment"):
         load_settings().require("database_url")
 
@@ -43,7 +43,7 @@ def test_a_short_token_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         load_settings()
 
 
-def test_a_process_that_signs_or_verifies_is_told_how_to_make_a_key() -> None:
+def test_a_process_that_signs_or_verifies_gets_instructions_for_creating_a_key() -> None:
     with pytest.raises(SettingsError, match=r"^BROADCAST_KEY is not set\. Make one with `openssl rand -hex 32`[^\n]*$"):
         load_settings().require("broadcast_key")
 
@@ -144,7 +144,7 @@ def test_every_form_of_address_that_the_drivers_take_is_taken(
         ("http://venue.example/paper/v2/", "must not end in /v2"),
     ],
 )
-def test_an_address_at_which_the_exchange_can_never_be_asked_is_refused_and_told_why(
+def test_an_address_at_which_the_exchange_cannot_be_reached_is_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, value: str, said: str
 ) -> None:
     monkeypatch.setenv("EXCHANGE_URL", value)
@@ -164,7 +164,7 @@ def test_an_address_at_which_the_exchange_can_never_be_asked_is_refused_and_told
         ("wss://venue.example/stream#part", "its path"),
     ],
 )
-def test_an_address_at_which_the_exchange_can_never_be_heard_is_refused_and_told_why(
+def test_an_address_at_which_the_exchange_cannot_be_streamed_is_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, value: str, said: str
 ) -> None:
     monkeypatch.setenv("EXCHANGE_STREAM_URL", value)
@@ -184,9 +184,7 @@ def test_an_address_at_which_the_exchange_can_never_be_heard_is_refused_and_told
         "HTTPS://xn--bcher-kva.example./a/b%20c/~d",
     ],
 )
-def test_every_form_of_address_at_which_an_exchange_can_be_asked_is_taken(
-    monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
+def test_every_form_of_address_of_an_exchange_is_accepted(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("EXCHANGE_URL", value)
     monkeypatch.setenv("EXCHANGE_STREAM_URL", "wss://paper-api.alpaca.markets/stream?feed=1")
 
@@ -219,7 +217,7 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
         ("*", "*"),
     ],
 )
-def test_an_origin_is_kept_as_browsers_send_it(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
+def test_an_origin_is_stored_as_browsers_send_it(monkeypatch: pytest.MonkeyPatch, given: str, kept: str) -> None:
     monkeypatch.setenv("ALLOWED_ORIGINS", given)
 
     assert load_settings().allowed_origins == (kept,)
@@ -292,7 +290,7 @@ def test_the_table_of_settings_masks_logins_and_queries_of_every_address(
     assert "hidden" not in output
 
 
-def test_an_unusable_environment_shows_which_settings_are_given_and_no_value(
+def test_an_unusable_environment_lists_the_given_settings_without_values(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TOKEN_SECRET_FILE", "/nowhere/secret")

@@ -1,1 +1,1 @@
-"""The broker's own SDK against the simulated exchange, in an environment of its own: run `tests/sdk/run`."""
+"""The broker's own SDK against the simulated exchange, in a separate environment: run `tests/sdk/run`."""

@@ -1,6 +1,6 @@
-"""The broker's SDK, which nobody here wrote, works against the simulated exchange.
+"""The broker's SDK, an independent client, works with the simulated exchange.
 
-Each check runs twice: with the stream in binary and in text frames. The simulator is a process of its own.
+Each check runs twice: with the stream in binary and in text frames. The simulator is a separate process.
 """
 
 import json
@@ -63,7 +63,7 @@ class Simulator:
 
 
 class Updates:
-    """The SDK's stream client in a thread of its own, and what it received."""
+    """The SDK's stream client in a separate thread, and its received updates."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -77,7 +77,7 @@ class Updates:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        # The SDK does not tell when it listens: its first event does.
+        # The SDK has no event for a connected stream: its first update is one.
         client = TradingClient(KEY, KEY, url_override=self._simulator.url)
         for _ in range(100):
             order = client.submit_order(market())
@@ -94,7 +94,7 @@ class Updates:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stream.stop()
-        # The SDK looks at its stop flag every five seconds, or when its connection ends.
+        # The SDK checks its stop flag every five seconds, or when its connection ends.
         self._simulator.control("disconnect", {})
         self._thread.join(DEADLINE_SECONDS)
         assert not self._thread.is_alive()

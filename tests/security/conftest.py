@@ -12,7 +12,7 @@ from tests.support.system import open_system
 
 
 @pytest.fixture(scope="session")
-async def kept_apis(
+async def shared_apis(
     postgres_server: PostgresServer, valkey_server: TestServer, migrated_template: str
 ) -> AsyncIterator[TwoApis]:
     """Two API processes for all of these tests."""
@@ -28,8 +28,8 @@ async def kept_apis(
 
 
 @pytest.fixture
-async def apis(kept_apis: TwoApis) -> AsyncIterator[TwoApis]:
-    """Both, with their database before the test and after it. Each test has accounts of its own."""
-    yield kept_apis
-    await kept_apis.database.restore()
-    await asyncio.gather(*(kept_apis.becomes(200, mint("nobody"), head=head) for head in HEADS))
+async def apis(shared_apis: TwoApis) -> AsyncIterator[TwoApis]:
+    """Return both, with their database before the test and after it. Each test has its own accounts."""
+    yield shared_apis
+    await shared_apis.database.restore()
+    await asyncio.gather(*(shared_apis.becomes(200, mint("nobody"), head=head) for head in HEADS))

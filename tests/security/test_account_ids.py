@@ -1,4 +1,4 @@
-"""Every account that can trade can be halted alone, under the very id by which it trades."""
+"""Every account that can trade can be halted by itself, under the exact id by which it trades."""
 
 from collections.abc import AsyncIterator
 
@@ -48,7 +48,7 @@ async def api(running: Api) -> Api:
 
 
 async def done(api: Api, document: str, variables: Json, *, bearer: str) -> str | Json:
-    """What the only field of the document shows, or the code of the refusal."""
+    """Return the content of the document's only field, or the code of the refusal."""
     answer = await api.answer(document, variables, bearer=bearer)
     if not isinstance(answer.get("data"), dict) or None in answer["data"].values():
         code: str = answer["errors"][0]["extensions"]["code"]
@@ -68,14 +68,14 @@ async def halt(api: Api, account: str) -> str | Json:
 
 
 async def store_old_order(api: Api, account: str) -> str:
-    """An order from before there was a rule; its id."""
+    """Store an order from before the rule; return its id."""
     stored = await api.world.orders.store(new_order(account_id=account, client_order_id="before"))
     return f"ord_{stored.order.id.hex}"
 
 
 @settings(max_examples=60)
 @given(account=ids)
-async def test_an_account_that_can_trade_is_halted_alone_and_one_that_cannot_is_no_account(
+async def test_an_account_that_can_trade_is_halted_by_itself_and_one_that_cannot_is_no_account(
     running: Api, account: str
 ) -> None:
     running.world.clear()
@@ -93,7 +93,9 @@ async def test_an_account_that_can_trade_is_halted_alone_and_one_that_cannot_is_
 
 
 @pytest.mark.parametrize("account", OLD)
-async def test_an_account_from_before_the_rule_reads_trades_cancels_and_is_halted_alone(api: Api, account: str) -> None:
+async def test_an_account_from_before_the_rule_reads_trades_cancels_and_is_halted_by_itself(
+    api: Api, account: str
+) -> None:
     order_id = await store_old_order(api, account)
     bearer = token(account)
 

@@ -1,4 +1,4 @@
-"""A token that names several accounts acts for these and no other one, and says which where it matters."""
+"""A token that names several accounts acts only for these, and names the account where needed."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,7 +31,7 @@ BOTH = ("alice", "bob")
 
 @pytest.fixture(scope="module")
 async def running() -> AsyncIterator[Api]:
-    """A server that reads the accounts in the claim `accounts`."""
+    """Run a server that reads the accounts in the claim `accounts`."""
     async with running_api(World(account_claim="accounts")) as api:
         yield api
 
@@ -43,7 +43,7 @@ async def api(running: Api) -> Api:
 
 
 def naming(*accounts: str, scopes: tuple[str, ...] = ALL_SCOPES) -> str:
-    """A token of a desk that names the accounts."""
+    """Return a desk's token that names the accounts."""
     return token("desk", scopes=scopes, accounts=list(accounts))
 
 
@@ -53,7 +53,7 @@ async def place(api: Api, name: str, account: str | None, *, bearer: str) -> Jso
 
 
 def shown(answer: Json, field: str) -> Json:
-    """What the field shows, or the code of the error at the top."""
+    """Return the field's content, or the code of the error at the top."""
     if "errors" in answer:
         (error,) = answer["errors"]
         return {"error": error["extensions"]["code"]}
@@ -113,7 +113,7 @@ async def test_reads_show_exactly_the_accounts_that_the_token_names(api: Api) ->
     assert found == [{"accountId": "bob"}, {}, {"error": "FORBIDDEN"}, {"error": "FORBIDDEN"}]
 
 
-async def test_a_cancel_reaches_the_orders_of_the_tokens_accounts_alone(api: Api) -> None:
+async def test_a_cancel_reaches_the_orders_of_the_tokens_accounts_only(api: Api) -> None:
     ids = [
         (await place(api, "one", account, bearer=naming(account)))["order"]["id"]
         for account in ("alice", "bob", "carol")
@@ -247,7 +247,8 @@ async def test_rates_of_a_token_of_several_accounts_are_its_subjects_and_use_up_
         async def statuses(bearer: str, count: int) -> list[int]:
             return [(await api.post({"query": "{ viewer { scopes } }"}, bearer=bearer)).status for _ in range(count)]
 
-        # Whichever accounts it names, the subject has one bucket: a token of other accounts gives it no other one.
+        # For any accounts of its token, the subject has one bucket: a token with other accounts does not get another
+        # one.
         assert await statuses(naming("alice", "bob"), 2) == [200, 200]
         assert await statuses(naming("carol", "dave"), 2) == [200, 429]
         assert await statuses(naming("alice"), 1) == [200]

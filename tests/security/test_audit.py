@@ -1,4 +1,4 @@
-"""Somebody who can write to the database changes what happened, or what operators did."""
+"""An attacker with write access to the database changes orders, or operators' actions."""
 
 import asyncio
 import sys
@@ -112,7 +112,7 @@ async def findings(
 
 @asynccontextmanager
 async def attacker(database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """Connect as one whom no trigger stops."""
+    """Connect as a superuser, for whom triggers do not apply."""
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute("SET session_replication_role = replica")
@@ -121,7 +121,7 @@ async def attacker(database_url: str) -> AsyncIterator["asyncpg.Connection[async
         await connection.close()
 
 
-async def test_a_trail_that_nobody_touched_is_sound(trail: Database) -> None:
+async def test_an_unchanged_trail_is_valid(trail: Database) -> None:
     exported = await heads_of(trail)
 
     assert await findings(trail, exported) == []
@@ -212,7 +212,7 @@ async def test_a_trail_that_nobody_touched_is_sound(trail: Database) -> None:
         ),
     ],
 )
-async def test_what_was_changed_behind_our_back_is_found_and_named(
+async def test_a_tampered_row_is_found_and_named(
     trail: Database, emptied_database_url: str, attack: str, found: object
 ) -> None:
     async with attacker(emptied_database_url) as connection:
@@ -347,7 +347,7 @@ async def test_an_action_whose_row_cannot_be_stored_is_not_done(emptied_database
     await holder.close()
 
 
-async def test_a_server_that_dies_in_the_middle_of_an_action_has_neither_it_nor_its_row(
+async def test_a_server_killed_during_an_action_has_neither_it_nor_its_row(
     database: Database, emptied_database_url: str
 ) -> None:
     await begin_halt(database, "somebody")
@@ -391,7 +391,7 @@ async def test_an_action_that_is_not_done_leaves_no_row(database: Database) -> N
     assert kinds == ["LIMITS_SET", "TRADING_HALTED"]
 
 
-async def test_operators_and_orders_at_once_neither_deadlock_nor_fork_the_chain(
+async def test_concurrent_operators_and_orders_neither_deadlock_nor_fork_the_chain(
     emptied_database_url: str, database: Database
 ) -> None:
     async with open_database(emptied_database_url, application_name="other") as other:

@@ -1,11 +1,11 @@
-"""The containers of docker-compose.yml start in production with the secrets that it asks for, nothing else."""
+"""The containers of docker-compose.yml start in production with only its required secrets."""
 
 import re
 import secrets
 from collections import defaultdict
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # Its stubs are a package of their own; one call is not worth it.
+import yaml  # type: ignore[import-untyped]  # Its stubs are a separate package; not needed for one call.
 
 from runtime.settings import Settings, SettingsError, load_settings
 from runtime.settings.insecure import refuse_insecure
@@ -16,7 +16,7 @@ PROCESSES = ("migrate", "instruments", "api", "worker", "ingest")
 
 
 def compose_environment(service: str) -> dict[str, str]:
-    """What the file passes to a service, with a random text for each variable that it requires."""
+    """Return the environment of a service in the file, with a random text for each required variable."""
     given: defaultdict[str, str] = defaultdict(lambda: secrets.token_hex(24))
 
     def substituted(variable: re.Match[str]) -> str:
@@ -28,7 +28,7 @@ def compose_environment(service: str) -> dict[str, str]:
 
 
 def use(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the service's environment and nothing else."""
+    """Set exactly the service's environment."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in compose_environment(service).items():

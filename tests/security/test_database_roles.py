@@ -1,4 +1,4 @@
-"""A process that was taken over: what its login to PostgreSQL lets it do beyond its work, which is nothing."""
+"""A compromised process: its login to PostgreSQL allows nothing beyond its work."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +13,7 @@ from tests.support.servers import PostgresServer
 from tools.devstack.database_roles import ROLE_PREFIX, role_url
 
 LOGINS = tuple(str(role) for role in PROCESS_ROLES)
-# What PostgreSQL 17 added is refused as a word before.
+# An addition of PostgreSQL 17 is refused as a keyword before.
 TABLE_PRIVILEGES = ("DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 FORBIDDEN = {
     "run a program": "COPY orders TO PROGRAM 'cat'",
@@ -125,7 +125,7 @@ async def logins(postgres_server: PostgresServer, migrated_template: str) -> Asy
 
 
 @pytest.mark.parametrize("role", LOGINS)
-async def test_a_role_is_refused_whatever_is_not_its_work(logins: Logins, role: str) -> None:
+async def test_a_role_is_refused_everything_else(logins: Logins, role: str) -> None:
     session = logins.by_role[role]
     names = {
         "database": await logins.superuser.fetchval("SELECT current_database()"),
@@ -225,7 +225,7 @@ async def test_the_lock_of_a_claim_ends_no_halt(logins: Logins) -> None:
         await logins.by_role["worker"].execute("UPDATE trading_halts SET resume_reason = 'over'")
 
 
-async def test_a_stranger_on_the_server_cannot_enter_the_database(logins: Logins) -> None:
+async def test_a_user_without_a_role_cannot_connect_to_the_database(logins: Logins) -> None:
     await logins.superuser.execute("CREATE ROLE stranger")
 
     entered = await logins.superuser.fetchval(
@@ -238,7 +238,7 @@ async def test_a_stranger_on_the_server_cannot_enter_the_database(logins: Logins
 
 
 async def _refused(session: asyncpg.Connection, statement: str) -> bool:
-    """Whether PostgreSQL refuses the statement for lack of a privilege, and for nothing else."""
+    """Return whether PostgreSQL refuses the statement because of a missing privilege, and for no other reason."""
     try:
         await session.execute(statement)
     except asyncpg.InsufficientPrivilegeError:

@@ -1,4 +1,6 @@
-"""Whoever can write to Redis writes into the job queue: at most a worker looks at some orders once more."""
+"""An attacker with write access to Redis adds entries to the job queue: at most a worker looks up some orders once
+more.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +39,7 @@ async def queue(redis_url: str, telemetry: RecordingTelemetry) -> AsyncIterator[
 
 
 def a_job(key: str | None = None, **changed: object) -> tuple[str, bytes]:
-    """The id and the content of a job as ours are stored, but for what is changed."""
+    """Return the id and the content of a job in our form, with the given changes."""
     key = key or str(uuid4())
     content = {
         "function": PLACE_ORDERS,
@@ -79,7 +81,7 @@ def forged_jobs() -> dict[str, tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("name", forged_jobs())
-async def test_a_forged_job_is_forgotten_and_what_comes_after_it_is_run(
+async def test_a_forged_job_is_deleted_and_the_next_one_is_run(
     name: str, queue: WakeUpQueue, telemetry: RecordingTelemetry
 ) -> None:
     job_id, content = forged_jobs()[name]
@@ -100,7 +102,7 @@ async def test_a_forged_job_is_forgotten_and_what_comes_after_it_is_run(
 
 
 @pytest.mark.parametrize("name", forged_jobs())
-async def test_a_forged_job_in_work_is_swept_with_the_dead_ones(name: str, queue: WakeUpQueue) -> None:
+async def test_a_forged_job_in_work_is_swept_with_those_of_dead_workers(name: str, queue: WakeUpQueue) -> None:
     job_id, content = forged_jobs()[name]
     dead_id, dead = a_job(status="active", started=1)
     for one, stored in ((job_id, content), (dead_id, dead)):
@@ -123,7 +125,7 @@ async def test_ids_that_are_no_text_and_keys_of_another_type_stop_no_sweep(queue
 
 
 @pytest.mark.parametrize("key", [QUEUED, ACTIVE, INCOMPLETE])
-async def test_a_queue_that_somebody_has_overwritten_is_made_again(key: str, queue: WakeUpQueue) -> None:
+async def test_an_overwritten_queue_is_recreated(key: str, queue: WakeUpQueue) -> None:
     await queue.redis.set(key, "no list")
 
     await queue.sweep()
@@ -132,7 +134,7 @@ async def test_a_queue_that_somebody_has_overwritten_is_made_again(key: str, que
     assert await queue.dequeue(timeout=1.0) is not None
 
 
-async def test_a_flood_of_forged_jobs_does_not_keep_a_worker_from_the_real_one(redis_url: str) -> None:
+async def test_a_flood_of_forged_jobs_does_not_block_a_worker_from_the_real_one(redis_url: str) -> None:
     desk = Desk()
     order = new_order()
     await desk.orders.store(order)
@@ -155,7 +157,7 @@ async def test_a_flood_of_forged_jobs_does_not_keep_a_worker_from_the_real_one(r
         assert await queue.count("queued") == 0
 
 
-async def test_a_job_that_names_an_order_which_nobody_placed_submits_nothing(redis_url: str) -> None:
+async def test_a_job_that_names_an_order_that_was_not_placed_submits_nothing(redis_url: str) -> None:
     desk = Desk()
     async with Redis.from_url(redis_url, socket_timeout=10.0) as redis:
         queue = open_queue(redis, telemetry=desk.telemetry)
@@ -191,7 +193,7 @@ async def test_an_abort_that_is_written_into_redis_ends_no_submission(redis_url:
         [job_id] = await redis.lrange(ACTIVE, 0, -1)  # type: ignore[misc] # redis types it as perhaps synchronous
         stored = orjson.loads(await redis.get(job_id))
         await redis.set(job_id, orjson.dumps(stored | {"status": "aborting", "error": "forged"}))
-        # SAQ looks for aborts several times meanwhile.
+        # SAQ checks for aborts several times meanwhile.
         await redis.blpop(["nothing comes here"], timeout=0.5)  # type: ignore[misc] # as above
 
         is_answered.set()

@@ -15,7 +15,7 @@ COMMANDS = ["\x1b[2J", "\x1b]0;title\x07", "\x9b2J", "\x08", "\u202e", "\u200b",
 
 
 @pytest.mark.parametrize("text", [*SEPARATORS, *COMMANDS], ids=ascii)
-def test_a_text_that_breaks_or_commands_a_line_is_escaped_wherever_it_stands(text: str) -> None:
+def test_a_text_with_line_breaks_or_control_characters_is_escaped_everywhere(text: str) -> None:
     attack = f"x{text}{FORGED}"
     with written_logs("plain") as written:
         logging.getLogger("some.library").warning("asked for %s", attack)
@@ -41,7 +41,7 @@ def test_an_exception_text_begins_no_line_of_the_log(text: str) -> None:
 
 
 @given(message=st.text(), value=st.text())
-def test_a_line_of_a_log_is_one_line_whatever_was_logged(message: str, value: str) -> None:
+def test_a_line_of_a_log_is_one_line_for_any_content(message: str, value: str) -> None:
     for log_format in ("plain", "json"):
         with written_logs(log_format) as written:
             logging.getLogger("some.library").warning("%s", message, extra={"value": value})

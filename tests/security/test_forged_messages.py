@@ -1,4 +1,6 @@
-"""Whoever can write to Redis publishes what he likes: no subscriber gets it, and none misses what is true."""
+"""An attacker with write access to Redis publishes messages: no subscriber receives them, and none misses a real
+change.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -37,7 +39,7 @@ Publish = Callable[[Message], Awaitable[None]]
 async def a_subscriber(
     redis_url: str, log: ChangeHistory, *, signer: MessageSigner = SIGNER
 ) -> AsyncIterator[tuple[Listening, Collected, Publish]]:
-    """A subscriber of the account, with nothing but messages to go by; and a plain client that publishes."""
+    """Return a subscriber of the account that relies on messages only; and a plain client that publishes."""
     async with (
         Redis.from_url(redis_url) as redis,
         a_feed(log, signer=signer, settings=NEVER_AGAIN, redis_url=redis_url) as listening,
@@ -77,14 +79,14 @@ def log_with(count: int) -> ChangeHistory:
 
 
 def forged(log: ChangeHistory) -> RecordedChange:
-    """The next change, with a final status that the order never had."""
+    """Return the next change, with a final status that the order never had."""
     last = log.changes["demo"][-1]
     order = replace(last.order, status=OrderStatus.FILLED, version=last.order.version + 1)
     return replace(last, sequence=last.sequence + 1, order=order)
 
 
 def unsigned(content: Mapping[str, Any]) -> bytes:
-    """The message of the release before signatures."""
+    """Return the message of the release before signatures."""
     return orjson.dumps({"v": content["v"], **content})
 
 
@@ -202,7 +204,7 @@ def encode_for(channel: bytes, log: ChangeHistory) -> Message:
     return SIGNER.seal(channel=channel, account_id="demo", newest=content["newest"], changes=content["changes"])
 
 
-async def test_messages_of_accounts_that_nobody_follows_are_not_verified(redis_url: str) -> None:
+async def test_messages_of_accounts_without_subscribers_are_not_verified(redis_url: str) -> None:
     log = log_with(1)
     neighbour = next(name for name in map(str, range(10_000)) if shard_of(name) == shard_of("demo"))
     content = a_message(ChangeHistory().append(a_snapshot(2, account_id=neighbour)))
@@ -248,7 +250,7 @@ async def test_a_signed_message_that_cannot_be_read_leads_to_the_database_and_en
         assert listening.telemetry.counted(Metric.MESSAGES_REFUSED, cause="content") == 1
 
 
-async def test_a_signed_position_ahead_of_the_database_is_counted_and_read_once_however_often_it_comes(
+async def test_a_signed_position_ahead_of_the_database_is_counted_and_read_once_for_any_number_of_repeats(
     redis_url: str,
 ) -> None:
     log = log_with(1)

@@ -1,4 +1,4 @@
-"""Resolutions of orders: none without an operator's request, and no request is altered by who applies it."""
+"""Resolutions of orders: none without an operator's request, and the applying process cannot change a request."""
 
 from collections.abc import AsyncIterator
 
@@ -24,7 +24,7 @@ VALUES (gen_random_uuid(), gen_random_uuid(), 'olga', 'r', 'ORDER_ENDED', '{}', 
 async def login(
     request: pytest.FixtureRequest, emptied_database_url: str
 ) -> AsyncIterator[tuple[str, asyncpg.Connection]]:
-    """A process's role, and its connection."""
+    """Return a process's role, and its connection."""
     connection = await asyncpg.connect(role_url(emptied_database_url, request.param))
     yield request.param, connection
     await connection.close()
@@ -38,7 +38,7 @@ async def refused(connection: asyncpg.Connection, statement: str, *arguments: ob
     return False
 
 
-async def test_only_who_is_asked_by_people_stores_a_request(login: tuple[str, asyncpg.Connection]) -> None:
+async def test_only_roles_used_by_people_store_a_request(login: tuple[str, asyncpg.Connection]) -> None:
     role, connection = login
 
     assert await refused(connection, NEW_ROW) is (role in {"worker", "ingest"})
@@ -53,7 +53,9 @@ async def test_only_the_operators_login_stores_a_request_of_a_user_of_the_operat
 
 
 @pytest.mark.parametrize("column", ["actor", "subject", "reason", "action", "arguments", "order_id", "asked_at"])
-async def test_nobody_alters_who_asked_for_what_and_why(login: tuple[str, asyncpg.Connection], column: str) -> None:
+async def test_no_role_changes_actor_action_and_reason_of_a_request(
+    login: tuple[str, asyncpg.Connection], column: str
+) -> None:
     _, connection = login
 
     assert await refused(connection, f"UPDATE resolutions SET {column} = {column}")  # noqa: S608 - our own names
@@ -73,7 +75,7 @@ async def test_only_a_worker_completes_a_request_and_none_but_a_stored_one(
     assert await connection.fetchval("SELECT count(*) FROM resolutions") == 0 if role != "ingest" else True
 
 
-async def test_a_worker_appends_what_was_asked_for_and_cannot_append_anything_else(
+async def test_a_worker_appends_requested_actions_and_cannot_append_anything_else(
     database: Database, emptied_database_url: str
 ) -> None:
     (order_id,) = await Clerk(make_store(database)).store(1)

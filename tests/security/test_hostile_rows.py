@@ -1,4 +1,4 @@
-"""A login of one process stores a change that cannot be read: it harms its own account alone, and no other process."""
+"""A login of one process stores an unreadable change: only its own account is affected, and no other process."""
 
 import asyncio
 from datetime import timedelta
@@ -32,7 +32,7 @@ async def insert(database_url: str, *, kind: str = "RECEIVED", at: str = "2026-0
 
 
 @pytest.mark.parametrize("at", FAR_AWAY)
-async def test_a_moment_that_python_does_not_know_keeps_no_other_account_from_being_sealed(
+async def test_a_time_beyond_pythons_range_does_not_block_the_sealing_of_other_accounts(
     database: Database, emptied_database_url: str, at: str
 ) -> None:
     clerk = Clerk(make_store(database))
@@ -79,7 +79,7 @@ async def test_a_change_that_cannot_be_read_ends_no_subscription_of_another_acco
         await bob.until(lambda: 2 in bob.sequences)
 
 
-async def test_an_order_that_cannot_be_read_keeps_no_other_order_from_being_sent(
+async def test_an_order_that_cannot_be_read_does_not_block_others_from_being_sent(
     database: Database, emptied_database_url: str
 ) -> None:
     store = make_store(database)

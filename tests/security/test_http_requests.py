@@ -40,7 +40,7 @@ def request(
     body: bytes = BODY,
     length: bytes | None = None,
 ) -> bytes:
-    """A request of alice; its Content-Length is right unless another is given."""
+    """Return a request of alice; its Content-Length is correct unless another is given."""
     if length is None:
         length = b"" if b"transfer-encoding" in extra.lower() else b"Content-Length: %d\r\n" % len(body)
     bearer = b"Authorization: Bearer %s\r\n" % token().encode()
@@ -165,7 +165,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sent", REFUSED.values(), ids=REFUSED)
-async def test_a_request_that_can_be_delimited_in_two_ways_is_refused_and_nothing_behind_it_is_read(
+async def test_a_request_that_can_be_delimited_in_two_ways_is_refused_and_nothing_after_it_is_read(
     api: Api, sent: bytes
 ) -> None:
     async with connected(api) as streams:
@@ -215,7 +215,7 @@ CUT_OFF = {
 
 @pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("sent", CUT_OFF.values(), ids=CUT_OFF)
-async def test_a_client_that_goes_in_the_midst_of_a_body_is_counted_and_is_no_error(
+async def test_a_client_that_disconnects_within_a_body_is_counted_and_is_no_error(
     api: Api, sent: bytes, is_reset: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with connected(api) as (_, writer):
@@ -240,7 +240,7 @@ GONE = {
 }
 
 
-async def test_clients_that_go_at_any_other_moment_are_no_error_either(
+async def test_clients_that_disconnect_at_any_other_time_are_no_error_either(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await api.answer(QUERY) == DATA
@@ -260,7 +260,7 @@ async def test_clients_that_go_at_any_other_moment_are_no_error_either(
 
 @asynccontextmanager
 async def connected(api: Api) -> AsyncIterator[Streams]:
-    """A connection to the API."""
+    """Open a connection to the API."""
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     try:
         yield reader, writer
@@ -271,7 +271,7 @@ async def connected(api: Api) -> AsyncIterator[Streams]:
 
 
 async def answer(streams: Streams) -> tuple[int, bytes]:
-    """The next answer: status and body."""
+    """Return the next answer: status and body."""
     reader, _ = streams
     async with asyncio.timeout(DEADLINE_SECONDS):
         while (head := (await reader.readuntil(b"\r\n\r\n")).lower()).startswith(b"http/1.1 100"):
@@ -281,7 +281,7 @@ async def answer(streams: Streams) -> tuple[int, bytes]:
 
 
 async def rest(streams: Streams) -> bytes:
-    """All that comes until the server ends the connection."""
+    """Return everything until the server ends the connection."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         try:
             return await streams[0].read()

@@ -1,4 +1,4 @@
-"""An issuer whose key set is malformed, or that is away, takes no API down and no client's valid token away."""
+"""An issuer with a malformed or unreachable key set does not stop an API or invalidate a valid token."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -64,8 +64,8 @@ async def issuer() -> AsyncIterator[TokenIssuer]:
 
 
 @pytest.fixture
-def servers(kept_database_url: str, redis_url: str) -> Mapping[str, str]:
-    return {"database_url": kept_database_url, "redis_url": redis_url}
+def servers(shared_database_url: str, redis_url: str) -> Mapping[str, str]:
+    return {"database_url": shared_database_url, "redis_url": redis_url}
 
 
 async def test_a_malformed_key_set_ends_no_api_and_no_restart(
@@ -82,7 +82,7 @@ async def test_a_malformed_key_set_ends_no_api_and_no_restart(
     good = public_entry(issuer.keys["first"], "first")
     token = issuer.token("first")
 
-    # Found by the issuer alone.
+    # Found by issuer discovery only.
     async with running_api(**servers, settings=settings) as api:
         asked = Asked(api=api, issuer=issuer)
         await asked.becomes(200, "ok")

@@ -1,4 +1,4 @@
-"""Whoever reaches the probes, which need no token, must not harm those who trade."""
+"""Clients of the probes, which need no token, must not harm trading."""
 
 import asyncio
 import statistics
@@ -27,7 +27,7 @@ async def api(
     migrated_template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[AuditedApi]:
-    """An API as it runs in production."""
+    """Run an API as in production."""
     database_url = await postgres_server.create_database(template=migrated_template)
     await import_instruments(tmp_path_factory.mktemp("instruments"), database_url=database_url)
     async with running_api(database_url=database_url, redis_url=valkey_server.url) as running:
@@ -42,7 +42,7 @@ async def test_in_production_the_public_port_has_no_probes(api: AuditedApi, path
         assert probes.status == 200
 
 
-async def test_fifty_clients_that_ask_for_metrics_neither_slow_orders_down_nor_get_more_than_their_pace(
+async def test_fifty_clients_that_read_metrics_neither_slow_orders_down_nor_exceed_their_rate(
     api: AuditedApi,
 ) -> None:
     statuses: Counter[int] = Counter()
@@ -67,7 +67,7 @@ async def test_fifty_clients_that_ask_for_metrics_neither_slow_orders_down_nor_g
     assert statistics.median(seconds) < MEDIAN_MAX_SECONDS
 
 
-async def test_connections_that_say_nothing_do_not_keep_probes_away(api: AuditedApi) -> None:
+async def test_silent_connections_do_not_block_probes(api: AuditedApi) -> None:
     port = int(api.probes_url.rpartition(":")[2])
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CLIENTS + 5)]
 
@@ -78,7 +78,7 @@ async def test_connections_that_say_nothing_do_not_keep_probes_away(api: Audited
 
 
 async def place(api: AuditedApi, number: int) -> float:
-    """Place an order; how many seconds its answer took."""
+    """Place an order; return the seconds until its answer."""
     order = {"clientOrderId": f"flood-{number}", "isin": APPLE, "side": "BUY", "type": "MARKET", "quantity": "1"}
     document = f"{PLACE} fragment All on Order {{ id }}"
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""An operator's token does what its narrow scopes name, and nothing of the others."""
+"""An operator's token allows exactly its narrow scopes."""
 
 from collections.abc import AsyncIterator
 
@@ -49,7 +49,7 @@ async def test_each_field_of_operators_takes_its_own_scope_or_the_sum_and_no_oth
 ) -> None:
     others = [scope for scope in OPERATOR_SCOPES if scope != needed]
 
-    # The scope to read orders is none of an operator's; it is needed by some of these fields.
+    # The scope to read orders is not an operator's; some of these fields need it.
     assert not await is_allowed(api, document, "orders:read", "orders:place", "orders:cancel", *others)
     assert not api.world.orders.halts.halts
     assert not api.world.orders.book.stored

@@ -1,4 +1,4 @@
-"""Who has the Redis login of one process can do what that process does, and nothing else."""
+"""The Redis login of one process allows exactly what that process does."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ MAY: Mapping[str, set[str]] = {
     "worker": CONNECTS | ENQUEUES | RUNS_JOBS | {"publish"},
     "ingest": CONNECTS | ENQUEUES | {"publish"},
 }
-# What it may read besides: which process sends an alert.
+# Additional reads: which process sends an alert.
 READS_ALERTS = [["commands", "-@all +getrange", "keys", "%R~fillwire:alert:*"]]
 READS: Mapping[str, list[list[str]]] = {"api": READS_ALERTS, "worker": [], "ingest": READS_ALERTS}
 WITHOUT_AUTHENTICATION = {"auth", "hello", "quit", "reset"}
@@ -74,7 +74,7 @@ def password_of(user: str) -> str:
 
 @pytest.fixture(scope="module")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
-    """A Valkey with the users of deploy/redis."""
+    """Run a Valkey with the users of deploy/redis."""
     folder = tmp_path_factory.mktemp("valkey-with-users")
     with running_valkey_with_users(
         folder / "data", users=written_users(folder), probe=f'admin "{password_of("admin")}"'
@@ -129,7 +129,8 @@ async def test_an_order_is_placed_filled_and_delivered_with_a_user_for_each_proc
         async with system.socket() as socket:
             updates = await socket.subscribe(FOLLOW)
             assert (await updates.next())["orderUpdates"] == {"kind": "CHECKPOINT", "order": None}
-            # Else ingest may be the first to hear of the order from the venue, and the worker has nothing to publish.
+            # Otherwise ingest may be the first to get the order's report from the venue, and the worker has nothing to
+            # publish.
             await system.control("PUT", "faults", {"stream": {"mute": True}})
             order = await system.becomes(await system.placed_id(), "PLACED")
             await system.control("PUT", "faults", {"stream": {"mute": False}})
@@ -219,7 +220,7 @@ async def test_a_login_does_not_do_what_another_process_does(user: str, command:
             await redis.execute_command(*command)  # type: ignore[no-untyped-call] # untyped there
 
 
-async def test_nobody_is_let_in_without_a_name_or_with_the_password_of_another(valkey: TestServer) -> None:
+async def test_no_login_without_a_name_or_with_another_password(valkey: TestServer) -> None:
     other = url_of(valkey, "api").replace("api:", "worker:")
     for url in (valkey.url, other):
         with pytest.raises(AuthenticationError):

@@ -90,7 +90,7 @@ async def test_tokens_of_an_account_from_before_a_moment_are_revoked_and_later_o
     await apis.becomes(401, old, head="api-2", within_seconds=IN_FORCE_SECONDS)
     assert before == {200}
     assert await apis.status(newer, head="api-2") == 200
-    # Nobody can tell how old it is.
+    # Its age is unknown.
     assert await apis.status(undated, head="api-2") == 401
     assert await apis.status(others, head="api-2") == 200
 
@@ -140,7 +140,7 @@ async def test_without_the_database_what_was_revoked_stays_so_and_a_new_revocati
     assert [await apis.status(token) for token in (stolen, valid)] == [401, 200]
 
 
-async def test_a_process_that_starts_without_the_database_lets_nobody_in_before_it_knows_what_is_revoked(
+async def test_a_process_that_starts_without_the_database_accepts_no_token_before_it_has_read_the_revocations(
     apis: TwoApis,
 ) -> None:
     stolen, valid = mint(jti="stolen long ago"), mint()

@@ -1,4 +1,4 @@
-"""The issuer takes a key back: whoever has a token of that key is out, over HTTP and on open websockets."""
+"""The issuer removes a key: tokens of that key are refused, over HTTP and on open websockets."""
 
 import asyncio
 import time
@@ -25,14 +25,14 @@ class Rotation:
     issuer: TokenIssuer
 
     def token(self, key_id: str) -> str:
-        """A token that the key signs."""
+        """Return a token signed with the key."""
         return self.issuer.token(key_id, iat=int(time.time()))
 
 
 @pytest.fixture(scope="module")
-async def kept_rotation(kept_apis: TwoApis) -> AsyncIterator[Rotation]:
+async def shared_rotation(shared_apis: TwoApis) -> AsyncIterator[Rotation]:
     """One more API process over the same database, for all of these tests."""
-    issuer, beside = TokenIssuer(), kept_apis.system
+    issuer, beside = TokenIssuer(), shared_apis.system
     settings = {
         "TOKEN_SECRET": "",
         "TOKEN_JWKS_URL": issuer.keys_url,
@@ -49,16 +49,16 @@ async def kept_rotation(kept_apis: TwoApis) -> AsyncIterator[Rotation]:
             probe_ports={"api": free_port()},
         )
         await system.start("api")
-        yield Rotation(api=replace(kept_apis, system=system), issuer=issuer)
+        yield Rotation(api=replace(shared_apis, system=system), issuer=issuer)
 
 
 @pytest.fixture
-async def rotation(kept_rotation: Rotation) -> Rotation:
-    """The process, when it knows two new keys, `old` and `new`."""
-    kept_rotation.issuer.keys = {"old": new_key(), "new": new_key()}
+async def rotation(shared_rotation: Rotation) -> Rotation:
+    """Return the process, when it knows two new keys, `old` and `new`."""
+    shared_rotation.issuer.keys = {"old": new_key(), "new": new_key()}
     for key_id in ("old", "new"):
-        await kept_rotation.api.becomes(200, kept_rotation.token(key_id))
-    return kept_rotation
+        await shared_rotation.api.becomes(200, shared_rotation.token(key_id))
+    return shared_rotation
 
 
 async def test_sockets_of_a_key_that_is_gone_place_nothing_more_and_are_closed_within_a_second(
@@ -68,7 +68,7 @@ async def test_sockets_of_a_key_that_is_gone_place_nothing_more_and_are_closed_w
     opened, is_rotated = [asyncio.Event() for _ in range(SOCKETS)], asyncio.Event()
 
     async def hold(number: int) -> tuple[int | None, float]:
-        """Place with the old token, place again after the rotation, and wait for the end: code and seconds."""
+        """Place with the old token, place again after the rotation, and wait for the end: return code and seconds."""
         async with api.socket(old) as socket:
             assert await socket.placed(new_order()) == "PlaceOrderSuccess"
             opened[number].set()
@@ -90,7 +90,7 @@ async def test_sockets_of_a_key_that_is_gone_place_nothing_more_and_are_closed_w
     assert {code for code, _ in ends} == {4403}
     assert [await api.is_stored(order) for order in late] == [False] * SOCKETS
     seconds = sorted(after for _, after in ends)
-    # Not all at once: their clients connect again.
+    # Not all at the same time: their clients reconnect.
     assert seconds[-1] - seconds[0] > 0.1
     assert seconds[-1] < 1.5
     assert await api.system.metric("sockets_closed_total") >= SOCKETS

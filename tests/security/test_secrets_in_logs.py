@@ -22,7 +22,7 @@ PASSWORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=
 
 
 class _UnprintableError(Exception):
-    """Fails when it is shown."""
+    """Fails in its repr."""
 
     def __str__(self) -> str:
         raise RuntimeError("hidden")
@@ -49,7 +49,7 @@ def test_no_form_of_a_password_is_in_any_line(log_format: str, password: str) ->
 
 
 @pytest.mark.parametrize("log_format", ["plain", "json"])
-def test_a_line_that_cannot_be_written_is_told_without_its_arguments(
+def test_a_line_that_cannot_be_written_is_logged_without_its_arguments(
     log_format: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with written_logs(log_format) as written:
@@ -60,7 +60,7 @@ def test_a_line_that_cannot_be_written_is_told_without_its_arguments(
     assert "hidden" not in written.getvalue() + capsys.readouterr().err
 
 
-def test_an_error_that_nobody_catches_is_logged_with_its_secrets_masked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_that_is_not_caught_is_logged_with_its_secrets_masked(capsys: pytest.CaptureFixture[str]) -> None:
     with written_logs("json", secrets=["hidden"]) as written:
         log_uncaught_errors()
         error = ConnectionError("postgresql://user:hidden@host")
@@ -72,7 +72,7 @@ def test_an_error_that_nobody_catches_is_logged_with_its_secrets_masked(capsys: 
     assert capsys.readouterr().err == ""
 
 
-async def test_a_decoded_password_of_a_real_process_is_nowhere_in_its_output(tmp_path: Path) -> None:
+async def test_a_decoded_password_of_a_real_process_is_not_in_its_output(tmp_path: Path) -> None:
     path = tmp_path / "database-url"
     path.write_text(f"postgresql://user:p%40ss%5C%22w%C3%B6rd@127.0.0.1:{free_port()}/orders")
 

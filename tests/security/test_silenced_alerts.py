@@ -1,4 +1,4 @@
-"""Somebody who can write to Redis silences alerts: the key that says that another process sends one."""
+"""An attacker with write access to Redis suppresses alerts by the key that marks one as sent."""
 
 from collections.abc import AsyncIterator
 
@@ -18,7 +18,7 @@ CASES = tuple(f"{number:032x}" for number in range(CASES_NAMED_MAX))
 
 
 def a_process(redis: Redis, *keys: bytes, at: float = NOW, repeat_seconds: float = REPEAT_SECONDS) -> AlertDeduplicator:
-    """A process with these keys whose clock stands still."""
+    """Return a process with these keys and a fixed clock."""
     signer = MessageSigner(keys or (NEW,))
     return AlertDeduplicator(redis, signer=signer, repeat_seconds=repeat_seconds, clock=lambda: at)
 
@@ -35,7 +35,7 @@ async def reserves(process: AlertDeduplicator, kind: str = KIND) -> bool:
 
 
 async def value_of(redis: Redis, kind: str = KIND, *, key: bytes = NEW) -> bytes:
-    """The value that a process with this key sets, and that somebody who reads Redis then has."""
+    """Return the value that a process with this key sets, and that a client with read access to Redis gets."""
     assert await reserves(a_process(redis, key), kind)
     value = await redis.getdel(f"{PREFIX}:{kind}")
     assert isinstance(value, bytes)
@@ -43,7 +43,7 @@ async def value_of(redis: Redis, kind: str = KIND, *, key: bytes = NEW) -> bytes
 
 
 async def assert_is_sent_once(redis: Redis, *, at: float = NOW) -> None:
-    """Whatever is there: one process sends, the next one does not, and the key expires."""
+    """Assert that with any content of the key one process sends, the next one does not, and the key expires."""
     assert await reserves(a_process(redis, at=at))
     assert not await reserves(a_process(redis, at=at))
     assert 0 < await redis.pttl(KEY) <= 1000 * REPEAT_SECONDS
@@ -62,7 +62,7 @@ async def test_another_process_learns_which_cases_were_named_and_when_the_next_m
 @pytest.mark.parametrize(
     "written", ["1", "", ":", "::", "x" * 100, f"{10**30}:{'0' * 64}", f"{10**13}::{'0' * 64}", "x" * 10_000_000]
 )
-async def test_a_key_that_none_of_ours_has_written_silences_no_alert(redis: Redis, written: str) -> None:
+async def test_a_key_that_fillwire_did_not_write_suppresses_no_alert(redis: Redis, written: str) -> None:
     await redis.set(KEY, written)
 
     await assert_is_sent_once(redis)
@@ -91,7 +91,7 @@ async def test_a_value_whose_deadline_or_cases_were_changed_silences_no_alert(re
         await redis.delete(KEY)
 
 
-async def test_a_value_of_ours_silences_until_its_deadline_and_no_longer(redis: Redis) -> None:
+async def test_a_value_of_ours_suppresses_until_its_deadline(redis: Redis) -> None:
     deadline = NOW + KEY_LIFE_OF_REPEAT * REPEAT_SECONDS
     await redis.set(KEY, await value_of(redis))
 

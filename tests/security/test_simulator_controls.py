@@ -1,4 +1,4 @@
-"""A web page that its user visits cannot turn the simulated exchange's controls, even though their key is published."""
+"""A web page cannot use the simulated exchange's controls, even though their key is public."""
 
 from collections.abc import AsyncIterator
 
@@ -21,7 +21,7 @@ async def simulator() -> AsyncIterator[Client]:
 
 
 async def status(simulator: Client, method: str, path: str, **headers: str) -> int:
-    """The status of a request with the key, a body of JSON and these headers."""
+    """Return the status of a request with the key, a body of JSON and these headers."""
     sent = {
         **KEYS,
         "Content-Type": "application/json",
@@ -60,7 +60,7 @@ async def is_down(simulator: Client) -> bool:
     ],
     ids=str,
 )
-async def test_a_request_of_a_web_page_turns_no_control(
+async def test_a_request_of_a_web_page_sets_no_control(
     simulator: Client, method: str, path: str, headers: dict[str, str]
 ) -> None:
     assert await status(simulator, method, path, **headers) == 403
@@ -80,7 +80,7 @@ async def test_a_request_of_a_web_page_turns_no_control(
     ],
     ids=str,
 )
-async def test_a_program_of_this_machine_turns_them(simulator: Client, headers: dict[str, str]) -> None:
+async def test_a_local_program_can_use_them(simulator: Client, headers: dict[str, str]) -> None:
     try:
         assert await status(simulator, "PUT", "faults", **headers) == 200
         assert await is_down(simulator)
@@ -97,6 +97,6 @@ async def test_in_a_network_of_containers_the_exchange_has_a_name() -> None:
         assert await status(simulator, "PUT", "faults", Host="exchange:8001", Origin="http://exchange:8001") == 403
 
 
-async def test_without_the_key_nothing_is_answered_to_anybody(simulator: Client) -> None:
+async def test_without_the_key_nothing_is_answered(simulator: Client) -> None:
     async with simulator.session.get(f"{simulator.simulator.url}/simulator/journal") as response:
         assert response.status == 401

@@ -1,7 +1,7 @@
-"""Without introspection the schema is not told name by name either: no error suggests what was meant.
+"""Without introspection the schema is not disclosed name by name either: no error suggests a name.
 
-Every name of the schema is misspelt in every place where a document or a variable may hold it. That a required argument
-or a required field of an input is missing is told with its name: a client cannot do without that.
+Every name of the schema is misspelt in every place where a document or a variable may contain it. An error names a
+missing required argument or input field: clients need that.
 """
 
 import re
@@ -38,7 +38,7 @@ LENIENT = GraphSettings(max_errors=200, max_aliases=100, max_repeats=100)
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A request with misspelt names; `meant` are the right ones, which it does not hold."""
+    """A request with misspelt names; `meant` are the correct ones, which it does not contain."""
 
     document: str
     meant: frozenset[str]
@@ -77,7 +77,7 @@ async def test_no_error_over_a_websocket_suggests_a_name(production: Api, is_in_
 @pytest.mark.parametrize(
     "document", ["{ viewer { accountIds } }", "{ viewer }", "{ viewer @includ(if: true) { accountId } }", "{ vewer }"]
 )
-async def test_the_mistake_itself_is_still_told(production: Api, document: str) -> None:
+async def test_the_error_itself_is_still_reported(production: Api, document: str) -> None:
     error = await production.error(document)
 
     assert re.search(r"'?@?(accountIds|viewer|includ|vewer)'?", error["message"])
@@ -94,15 +94,15 @@ async def test_in_development_names_are_suggested() -> None:
 
 async def refuse_without_suggestion(api: Api, mistake: Mistake) -> None:
     errors = (await api.answer(mistake.document, mistake.variables))["errors"]
-    told = " ".join(error["message"] for error in errors)
+    reported = " ".join(error["message"] for error in errors)
     sent = words(f"{mistake.document} {mistake.variables}")
-    assert SUGGESTS not in told.lower(), mistake
-    quoted = words(" ".join(re.findall(r"'([^']*)'", told)))  # Other words of a sentence are names, too: "type".
-    assert not (mistake.meant - sent) & quoted, told
+    assert SUGGESTS not in reported.lower(), mistake
+    quoted = words(" ".join(re.findall(r"'([^']*)'", reported)))  # Some words of a message are names, too: "type".
+    assert not (mistake.meant - sent) & quoted, reported
 
 
 def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """The items in lists of that size."""
+    """Return the items in lists of that size."""
     left = iter(items)
     while batch := list(islice(left, size)):
         yield batch
@@ -128,7 +128,7 @@ def mistakes_in_fields() -> Iterator[Mistake]:
 
 
 def _wrong_fields(named: GraphQLObjectType | GraphQLInterfaceType) -> Iterator[tuple[str, str | None]]:
-    """Selections with a mistake, and the name that was meant, if it may not be told."""
+    """Return selections with an error, and the correct name, if it must not be disclosed."""
     for name, one in named.fields.items():
         inside = "" if is_leaf_type(get_named_type(one.type)) else "{ __typename }"
         yield from ((f"{wrong} {inside}", name) for wrong in misspelt(name))
@@ -172,7 +172,7 @@ def mistakes_in_values() -> Iterator[Mistake]:
 
 
 def mistakes_in_variables() -> Iterator[Mistake]:
-    """Values of enums, and fields of input objects, in the variables of each operation that takes some."""
+    """Generate values of enums, and fields of input objects, in the variables of each operation that has some."""
     roots = {"query": SCHEMA.query_type, "mutation": SCHEMA.mutation_type, "subscription": SCHEMA.subscription_type}
     for operation, root in roots.items():
         assert root is not None
@@ -188,7 +188,7 @@ def mistakes_in_variables() -> Iterator[Mistake]:
 
 
 def wrong_value(wanted: GraphQLInputType, meant: set[str]) -> object:
-    """A value of the type in which every name is misspelt; adds the right names to `meant`."""
+    """Return a value of the type in which every name is misspelt; adds the correct names to `meant`."""
     named = get_named_type(wanted)
     if isinstance(named, GraphQLEnumType):
         name = next(iter(named.values))

@@ -1,4 +1,4 @@
-"""A token that lives too long is refused, whatever else it says."""
+"""A token with too long a lifetime is refused, with any other claims."""
 
 import time
 

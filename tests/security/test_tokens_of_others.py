@@ -45,7 +45,7 @@ def problems(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> li
         (BOTH | {"TOKEN_ISSUER": "https://user:password@issuer.example"}, "TOKEN_ISSUER"),
     ],
 )
-def test_settings_that_do_not_say_whose_tokens_are_valid_are_refused_in_one_sentence(
+def test_settings_without_a_source_of_keys_are_refused_with_one_message(
     monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str], words: str
 ) -> None:
     (problem,) = problems(monkeypatch, settings)
@@ -67,7 +67,7 @@ def test_settings_that_do_not_say_whose_tokens_are_valid_are_refused_in_one_sent
         BOTH | {"TOKEN_JWKS_FILE": "keys.json", "TOKEN_ISSUER": "any text"},
     ],
 )
-def test_settings_that_say_whose_tokens_are_valid_are_taken(
+def test_settings_with_a_source_of_keys_are_accepted(
     monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]
 ) -> None:
     assert not problems(monkeypatch, settings)

@@ -1,4 +1,4 @@
-"""Settings that are unsafe outside of development stop the start in production, each with a sentence that says why."""
+"""Settings that are unsafe outside of development stop the start in production, each with its reason."""
 
 import re
 import secrets
@@ -84,7 +84,7 @@ def test_nothing_is_refused_in_development_nor_in_the_simulated_exchange(
     assert list(refuse_insecure(load_settings(), process=process)) == []
 
 
-def test_all_unsafe_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_unsafe_settings_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, {**UNSAFE["jwks-http"][1], **UNSAFE["any-origin"][1], **UNSAFE["redis-plain"][1]})
 
     with pytest.raises(SettingsError) as refused:
@@ -140,7 +140,7 @@ async def test_a_process_with_unsafe_settings_ends_before_it_opens_anything() ->
     assert "hidden" not in "\n".join(process.output)
 
 
-async def test_what_is_allowed_and_what_means_nothing_is_logged() -> None:
+async def test_allowed_and_unknown_names_are_logged() -> None:
     environment = {"DATABASE_URL": f"postgresql://user@127.0.0.1:{free_port()}/orders", "CRASH_AT": "send:0"}
     environment |= {"ALLOW_INSECURE": "crash-points any-orign", "LOG_FORMAT": "plain"}
 

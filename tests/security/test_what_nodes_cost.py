@@ -1,4 +1,6 @@
-"""A cheap request makes no expensive reads: `nodes` of 100 ids is one statement for each kind, and so is a list."""
+"""A cheap request must not cause expensive reads: `nodes` of 100 ids is one statement for each kind, and so is a
+list.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +48,7 @@ ORDERS, FILLS = 25, 4
 
 
 def services(database: CountingDatabase) -> Services:
-    """What resolvers read with, over the real database."""
+    """Return the readers of the resolvers, over the real database."""
     behind = World().services()
     book, halts = PostgresLimitBook(database, cache_seconds=5), PostgresTradingHalts(database)
     return replace(
@@ -61,7 +63,7 @@ def services(database: CountingDatabase) -> Services:
 async def read(
     database: CountingDatabase, document: str, variables: Mapping[str, Any] | None = None, *, bearer: Bearer = OPERATOR
 ) -> tuple[Any, int]:
-    """The data of the answer, and how many statements it took: never more than the document was said to cost."""
+    """Return the data of the answer, and the number of its statements: never more than the document's cost."""
     before = database.statements
     result = await SCHEMA.execute(document, dict(variables or {}), context_for(bearer, services(database)))
     statements = database.statements - before
@@ -72,7 +74,7 @@ async def read(
 
 
 async def stored(database: CountingDatabase) -> dict[str, list[str]]:
-    """The node ids of orders, executions, accounts and a halt."""
+    """Return the node ids of orders, executions, accounts and a halt."""
     clerk = Clerk(make_store(database))
     accounts = [f"a{number}" for number in range(ORDERS)]
     orders = await clerk.store(ORDERS, accounts=accounts)
@@ -88,7 +90,7 @@ async def stored(database: CountingDatabase) -> dict[str, list[str]]:
     }
 
 
-async def test_nodes_take_one_statement_for_each_kind_however_many_ids_there_are(emptied_database_url: str) -> None:
+async def test_nodes_take_one_statement_for_each_kind_for_any_number_of_ids(emptied_database_url: str) -> None:
     async with counting_database(emptied_database_url) as database:
         ids = await stored(database)
         assert len(ids["executions"]) == ORDERS * FILLS == SETTINGS.page_max_rows

@@ -1,4 +1,4 @@
-"""Two API processes over one database that can be taken away, and what an attacker with a stolen token does there."""
+"""Two API processes over one database that can be disconnected, and an attacker's actions with a stolen token."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ Json = dict[str, Any]
 
 
 def mint(account: str = "alice", *, scopes: str = ALL_SCOPES, lasts_seconds: float = 3_600, **claims: Any) -> str:
-    """A token of the account, with an id, issued now, unless the claims say otherwise; None leaves a claim out."""
+    """Return a token of the account, with an id, issued now, unless the claims differ; None leaves a claim out."""
     now = time.time()
     everything = {
         "sub": account,
@@ -47,7 +47,7 @@ def mint(account: str = "alice", *, scopes: str = ALL_SCOPES, lasts_seconds: flo
 
 
 def new_order() -> Json:
-    """An order that no other test places."""
+    """Return an order that no other test places."""
     return {
         "clientOrderId": secrets.token_hex(8),
         "isin": APPLE,
@@ -77,7 +77,7 @@ class TwoApis:
         return response.status, answer
 
     async def status(self, token: str, *, head: str = "api") -> int:
-        """The status of a request with the token."""
+        """Return the status of a request with the token."""
         return (await self.post(token, head=head))[0]
 
     async def becomes(
@@ -99,7 +99,7 @@ class TwoApis:
 
     @asynccontextmanager
     async def socket(self, token: str, *, head: str = "api") -> AsyncIterator["Socket"]:
-        """A websocket that was acknowledged."""
+        """Return an acknowledged websocket."""
         url = f"ws://127.0.0.1:{self.system.ports[head]}/graphql"
         async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], proxy=None) as connection:
             socket = Socket(connection)
@@ -108,7 +108,7 @@ class TwoApis:
             yield socket
 
     async def is_stored(self, order: Json) -> bool:
-        """Whether the order was stored, seen in the database itself."""
+        """Return whether the order is stored, read from the database itself."""
         connection = await asyncpg.connect(self.database_url)
         try:
             query = "SELECT EXISTS (SELECT FROM orders WHERE client_order_id = $1)"
@@ -132,7 +132,7 @@ class Socket:
         return message
 
     async def place(self, order: Json) -> None:
-        """Send an order, and wait for nothing."""
+        """Send an order without waiting."""
         payload = {"query": PLACE, "variables": {"input": order}}
         await self.send({"id": order["clientOrderId"], "type": "subscribe", "payload": payload})
 
@@ -147,7 +147,7 @@ class Socket:
         return name
 
     async def closed(self, *, within_seconds: float = DEADLINE_SECONDS) -> int | None:
-        """The code with which the server closes; what it sends before is passed over."""
+        """Return the code with which the server closes, ignoring earlier messages."""
         async with asyncio.timeout(within_seconds):
             await self.connection.wait_closed()
         return self.connection.close_code

@@ -1,1 +1,1 @@
-"""What tests share: real servers and processes, fakes of our own ports, examples of orders."""
+"""Shared code of the tests: real servers and processes, fakes of our own ports, examples of orders."""

@@ -1,4 +1,4 @@
-"""The API on a free port, and the clients that tests talk to it with."""
+"""The API on a free port, and clients for it."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ Json = dict[str, Any]
 def token(
     account: str = "alice", *, scopes: Sequence[str] = ALL_SCOPES, ttl: timedelta = timedelta(hours=1), **claims: object
 ) -> str:
-    """A token of the account."""
+    """Return a token of the account."""
     expires_at = datetime.now(UTC) + ttl
     return jwt.encode(
         {"sub": account, "scope": " ".join(scopes), "exp": expires_at.timestamp(), **claims}, SECRET, algorithm="HS256"
@@ -69,33 +69,33 @@ class Api:
     async def get(
         self, parameters: dict[str, str], *, bearer: str | None = None, **headers: str
     ) -> aiohttp.ClientResponse:
-        """Ask by GET."""
+        """Send a GET request."""
         sent = {"authorization": f"Bearer {bearer or token()}", **headers}
         response = await self.http.get(self.url, params=parameters, headers=sent)
         await response.read()
         return response
 
     async def answer(self, document: str, variables: Json | None = None, *, bearer: str | None = None) -> Json:
-        """The whole answer to a document."""
+        """Return the whole answer to a document."""
         response = await self.post({"query": document, "variables": variables}, bearer=bearer)
         answer: Json = await response.json()
         return answer
 
     async def data(self, document: str, variables: Json | None = None, *, bearer: str | None = None) -> Json:
-        """The data of an answer without errors."""
+        """Return the data of an answer without errors."""
         answer = await self.answer(document, variables, bearer=bearer)
         assert "errors" not in answer, answer["errors"]
         data: Json = answer["data"]
         return data
 
     async def error(self, document: str, variables: Json | None = None, *, bearer: str | None = None) -> Json:
-        """The only error of an answer."""
+        """Return the only error of an answer."""
         (error,) = (await self.answer(document, variables, bearer=bearer))["errors"]
         return cast("Json", error)
 
     @asynccontextmanager
     async def socket(self, *, subprotocols: Iterable[str] = (SUBPROTOCOL,), **options: Any) -> "AsyncIterator[Socket]":
-        """A websocket on which nothing was said yet."""
+        """Open a websocket without sending a message."""
         protocols = [websockets.Subprotocol(name) for name in subprotocols]
         async with websockets.connect(
             self.url.replace("http", "ws"), subprotocols=protocols or None, **options
@@ -104,7 +104,7 @@ class Api:
 
     @asynccontextmanager
     async def conversation(self, bearer: str | None = None) -> "AsyncIterator[Socket]":
-        """A websocket whose bearer was let in."""
+        """Open a websocket and authenticate it."""
         async with self.socket() as opened:
             await opened.introduce(bearer or token())
             yield opened
@@ -132,7 +132,7 @@ class Socket:
         return message
 
     async def next_data(self) -> Json:
-        """The data of the next message, which must be a `next` without errors."""
+        """Return the data of the next message, which must be a `next` without errors."""
         message = await self.receive()
         assert message["type"] == "next", message
         assert "errors" not in message["payload"], message
@@ -140,7 +140,7 @@ class Socket:
         return data
 
     async def closed(self) -> int | None:
-        """The code with which the server closes."""
+        """Return the code with which the server closes."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             await self.connection.wait_closed()
         return self.connection.close_code
@@ -157,7 +157,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def serving(
     world: World, *, limits: WebSocketLimits | None = None, sockets: OpenSockets | None = None
 ) -> AsyncIterator[int]:
-    """Serve the API as its process does, until the block ends; gives the port."""
+    """Serve the API as its process does, until the block ends; yield the port."""
     services = world.services()
     settings = replace(services.settings, compiled_operations=COMPILED_OPERATIONS)
     tokens = HmacTokens(secret=SECRET, expected=ExpectedClaims(account_claim=world.account_claim))
@@ -186,7 +186,7 @@ async def serving(
 async def running_api(
     world: World | None = None, *, limits: WebSocketLimits | None = None, sockets: OpenSockets | None = None
 ) -> AsyncIterator[Api]:
-    """The API, running until the block ends."""
+    """Run the API until the block ends."""
     behind = world or World()
     async with serving(behind, limits=limits, sockets=sockets) as port, aiohttp.ClientSession() as http:
         yield Api(world=behind, port=port, http=http)

@@ -60,7 +60,7 @@ class World:
         self.feed = MemoryLiveFeed(self.orders)
 
     def clear(self) -> None:
-        """Start anew, behind a server that goes on."""
+        """Reset all state, while the server keeps running."""
         self.clock.now, self.new_id.given = START, FIRST_ID
         self.orders.rows.clear()
         self.orders.changes.clear()
@@ -81,12 +81,12 @@ class World:
         self.telemetry.clear()
 
     async def report(self, order_id: UUID, *reports: Report) -> None:
-        """Let the venue's evidence arrive."""
+        """Apply reports of the venue."""
         name = self.orders.rows[order_id].order.venue_client_order_id
         await self._recording().record({name: reports})
 
     async def flood(self, order_id: UUID, *, changes: int) -> None:
-        """Record the order's last change that many times more."""
+        """Record the order's last change that number of times."""
         order = self.orders.rows[order_id].order
         repeated = [Change(kind=ChangeKind.CORRECTED, order=order)] * changes
         await self.orders.write([OrderWrite(order=order, read_version=order.version, changes=repeated)])
@@ -97,7 +97,7 @@ class World:
         return MemoryProcess(settings=given, telemetry=self.telemetry, clock=self.clock, new_id=self.new_id)
 
     def services(self) -> Services:
-        """The services as the runtime builds them. Tokens are judged by the real time."""
+        """Return the services as the runtime builds them. Tokens are checked by the real time."""
         services = make_services(self.process, self.stores, MemorySignals(), feed=self.feed, settings=self.settings)
         done_within = timedelta(seconds=self.resolved_within_seconds)
         return replace(

@@ -38,7 +38,7 @@ class AuditedApi:
             return response.status, await response.json(content_type=None)
 
     async def get(self, parameters: Mapping[str, str], **headers: str) -> tuple[int, Json]:
-        """Ask by GET."""
+        """Send a GET request."""
         sent = {"authorization": f"Bearer {token('demo')}"} | headers
         async with self.session.get(self.url, params=parameters, headers=sent) as response:
             return response.status, await response.json(content_type=None)
@@ -48,7 +48,7 @@ class AuditedApi:
 async def running_api(
     *, database_url: str, redis_url: str, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[AuditedApi]:
-    """An API with these settings beside those of production, until the block ends."""
+    """Run an API with these settings beside those of production, until the block ends."""
     port, probe_port = free_port(), free_port()
     environment = {
         "DATABASE_URL": role_url(database_url, "api"),

@@ -49,7 +49,7 @@ class ConnectProxy:
 
 @asynccontextmanager
 async def connect_proxy(*, login: str | None = None, answer: bytes = ESTABLISHED) -> AsyncIterator[ConnectProxy]:
-    """A proxy on this machine."""
+    """Serve a proxy on this machine."""
     proxy = ConnectProxy(login=login, answer=answer)
     serving: set[asyncio.Task[None]] = set()
 

@@ -11,7 +11,7 @@ SYSTEM_FOLDERS = ("/usr/sbin", "/sbin")
 
 
 def debian_program(name: str) -> Path:
-    """Return where the program is. Skip the test without it, or in CI let it fail."""
+    """Return the program's path. Without it skip the test, or in CI fail it."""
     found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *SYSTEM_FOLDERS)))
     if found is None and os.environ.get("CI"):
         pytest.fail(f"{name} is missing, which .ci/run installs")

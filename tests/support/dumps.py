@@ -1,4 +1,4 @@
-"""A database dumped and restored by PostgreSQL's own programs, as docs/operations.md says, while others use it."""
+"""A database dumped and restored by PostgreSQL's own programs, as in docs/operations.md, while processes use it."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Examples of the trade for the tests: an instrument, an order, and what a venue says about it."""
+"""Examples of the trade for the tests: an instrument, an order, and reports of a venue about it."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -43,17 +43,17 @@ WE_SAY = Reason(source=ReasonSource.SYSTEM, code="WE_SAID_SO", message="We said 
 
 
 def now() -> datetime:
-    """The present moment, for stores whose clock no test can move."""
+    """Return the present moment, for stores whose clock tests cannot set."""
     return datetime.now(UTC)
 
 
 def at(second: int) -> datetime:
-    """So many seconds after the start of the example."""
+    """Return the time that number of seconds after the start of the example."""
     return MIDNIGHT + timedelta(seconds=second)
 
 
 def an_instrument(*, tradable: bool = True) -> Instrument:
-    """A share traded in steps of a cent and by the piece."""
+    """Return a share traded in steps of a cent and by the piece."""
     return Instrument(
         isin=ISIN,
         symbol="AAPL",
@@ -66,7 +66,7 @@ def an_instrument(*, tradable: bool = True) -> Instrument:
 
 
 def some_terms(*, quantity: str = "10", client_order_id: str = "intent-1") -> Terms:
-    """A limit order to buy."""
+    """Return the terms of a limit order to buy."""
     return Terms(
         client_order_id=client_order_id,
         isin=ISIN,
@@ -87,7 +87,7 @@ def an_order(
     client_order_id: str = "intent-1",
     at: datetime = MIDNIGHT,
 ) -> Order:
-    """An order as it was accepted."""
+    """Return an order as it is stored."""
     terms = some_terms(quantity=quantity, client_order_id=client_order_id)
     return Order(
         id=order_id,
@@ -100,30 +100,30 @@ def an_order(
 
 
 def name_of(order_id: UUID) -> str:
-    """The example's name at the venue, as an order has it that is older than derived names."""
+    """Return the example's name at the venue, in the form from before derived names."""
     return str(order_id)
 
 
 def new_order(
     *, account_id: str = "alice", client_order_id: str = "intent-1", at: datetime = MIDNIGHT, quantity: str = "100"
 ) -> Order:
-    """An order with an id of its own."""
+    """Return an order with its own id."""
     return an_order(order_id=uuid7(), account_id=account_id, client_order_id=client_order_id, at=at, quantity=quantity)
 
 
-def told(order: Order, *reports: Report, known: Iterable[Execution] = ()) -> Applied:
-    """The order after the reports, applied in one go."""
+def after_reports(order: Order, *reports: Report, known: Iterable[Execution] = ()) -> Applied:
+    """Return the order after all the reports."""
     ids = count(1)
     return apply_reports(order, reports, known=known, now=at(99), new_id=lambda: UUID(int=next(ids)))
 
 
-def an_order_told(*reports: Report, quantity: str = "10") -> Order:
-    """A fresh order after the reports."""
-    return told(an_order(quantity=quantity), *reports).order
+def an_order_after_reports(*reports: Report, quantity: str = "10") -> Order:
+    """Return a new order after the reports."""
+    return after_reports(an_order(quantity=quantity), *reports).order
 
 
 def accepted(*, rank: VenueRank = VenueRank.WORKING, venue_order_id: str = "V1") -> OrderAccepted:
-    """The venue has it."""
+    """Return the report that the venue accepted the order."""
     return OrderAccepted(venue_order_id=venue_order_id, rank=rank, at=at(1))
 
 
@@ -146,12 +146,12 @@ def filled(
 
 
 def busted(name: str = "E1") -> ExecutionBusted:
-    """A trade was undone."""
+    """Return the report that a trade was busted."""
     return ExecutionBusted(venue_execution_id=name, at=at(3))
 
 
 def corrected(quantity: str, *, name: str = "E1", price: str = "12.5", second: int = 3) -> ExecutionCorrected:
-    """A trade was something else."""
+    """Return the report that a trade was corrected."""
     return ExecutionCorrected(
         venue_execution_id=name, trade=Trade(quantity=Decimal(quantity), price=Decimal(price)), at=at(second)
     )
@@ -160,17 +160,17 @@ def corrected(quantity: str, *, name: str = "E1", price: str = "12.5", second: i
 def ended(
     end: End, *, reason: Reason = VENUE_SAYS, venue_order_id: str | None = None, count: VenueCount | None = None
 ) -> OrderEnded:
-    """The order's life is over."""
+    """Return the report that the order has ended."""
     return OrderEnded(end=end, reason=reason, venue_order_id=venue_order_id, at=at(4), count=count)
 
 
 def ended_by_operator(ended_as: str) -> OperatorEnded:
-    """An operator says that it is over."""
+    """Return the report that an operator ended the order."""
     return OperatorEnded(ended_as=EndedAs(ended_as), reason=OPERATOR_SAYS, at=at(4))
 
 
 def shown_open() -> OrderShownOpen:
-    """The venue shows it open later."""
+    """Return a later report that the order is open."""
     return OrderShownOpen(at=at(5))
 
 
@@ -182,27 +182,27 @@ def restated(quantity: str, *, symbol: str = "AAPL", limit_price: str | None = N
 
 
 def cancel_asked() -> CancelRequested:
-    """The account wants it canceled."""
+    """Return the account's request to cancel the order."""
     return CancelRequested(at=at(5))
 
 
 def cancel_sent(request: int = 1) -> CancelSent:
-    """The venue got the request."""
+    """Return the report that the cancel request reached the venue."""
     return CancelSent(request=request, at=at(6))
 
 
 def cancel_refused(request: int | None = 1, *, second: int = 7) -> CancelRefused:
-    """The venue will not cancel."""
+    """Return the report that the venue refused the cancel."""
     return CancelRefused(reason=VENUE_SAYS, request=request, at=at(second))
 
 
 def became_unknown(*, refusal: Reason | None = None) -> SubmissionInDoubt:
-    """The answer was lost; a later one may have refused the order."""
+    """Return the report that the answer was lost, and perhaps that a later answer refused the order."""
     return SubmissionInDoubt(reason=WE_SAY, at=at(1), refusal=refusal)
 
 
 def refused(reason: Reason = VENUE_REFUSES) -> SubmissionRefused:
-    """The venue refused the order in an answer."""
+    """Return the report that the venue refused the order in an answer."""
     return SubmissionRefused(reason=reason, at=at(1))
 
 
@@ -212,5 +212,5 @@ def given_up() -> SubmissionGivenUp:
 
 
 def renamed(terms: Terms, *, symbol: str) -> Terms:
-    """The same terms for another listing."""
+    """Return the same terms for another listing."""
     return replace(terms, symbol=symbol)

@@ -20,7 +20,7 @@ mutation Place($input: PlaceOrderInput!, $waitMs: Int) {
 
 
 def limit_order(client_order_id: str = "one", **changes: object) -> Json:
-    """A good order for ten shares of Apple; `changes` replaces fields, None leaves them out."""
+    """Return a valid order for ten shares of Apple; `changes` replaces fields, None leaves them out."""
     order: dict[str, Any] = {
         "clientOrderId": client_order_id,
         "isin": "US0378331005",
@@ -34,19 +34,19 @@ def limit_order(client_order_id: str = "one", **changes: object) -> Json:
 
 
 async def place(api: Api, order: Json | None = None, *, bearer: str | None = None, wait_ms: int | None = None) -> Json:
-    """What placeOrder answers."""
+    """Return the answer of placeOrder."""
     variables = {"input": order or limit_order(), "waitMs": wait_ms}
     answer: Json = (await api.data(PLACE, variables, bearer=bearer))["placeOrder"]
     return answer
 
 
 async def placed_id(api: Api, client_order_id: str = "one", *, bearer: str | None = None) -> str:
-    """The node id of a new order."""
+    """Place an order and return its node id."""
     answer = await place(api, limit_order(client_order_id), bearer=bearer)
     order_id: str = answer["order"]["id"]
     return order_id
 
 
 def key_of(node_id: str) -> UUID:
-    """The id behind a node id."""
+    """Return the key in a node id."""
     return UUID(hex=node_id.partition("_")[2])

@@ -1,4 +1,4 @@
-"""The keys of a test's token issuer as an API follows them, and what they say of a token."""
+"""The keys of a test's token issuer as an API reads them, and their verdict on a token."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ def keys_from(
     steady_seconds: Callable[[], float] = time.monotonic,
     **bounds: float,
 ) -> IssuerKeys:
-    """Return the keys from that source, which read nothing yet; by themselves they are read again after an hour."""
+    """Return the keys of that source, not read yet; they are read automatically again after an hour."""
     return IssuerKeys(
         source,
         expected=ExpectedClaims(audience=AUDIENCE, issuer=issuer.address),

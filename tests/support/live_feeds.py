@@ -89,11 +89,11 @@ class Collected:
 
     @property
     def sequences(self) -> list[int]:
-        """The sequences of the changes that came."""
+        """Return the sequences of the received changes."""
         return [item.sequence for item in self.items if isinstance(item, RecordedChange)]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition; the subscriber must not have failed by then."""
+        """Wait for a condition; the subscriber must not have failed."""
 
         def holds() -> bool:
             if self._task.done() and not self._task.cancelled() and (error := self._task.exception()) is not None:
@@ -103,7 +103,7 @@ class Collected:
         await eventually(holds, within_seconds=DEADLINE_SECONDS, what=f"{len(self.items)} items: {self.items[-3:]}")
 
     async def has(self, count: int) -> None:
-        """Wait until so many items have come."""
+        """Wait until that number of items has arrived."""
         await self.until(lambda: len(self.items) >= count)
 
     async def ends(self) -> None:
@@ -111,7 +111,7 @@ class Collected:
         await self.until(lambda: self.is_over)
 
     async def close(self) -> None:
-        """Stop it as a client that goes away."""
+        """Stop it like a client that disconnects."""
         self._task.cancel()
         await asyncio.wait([self._task])
         await self._generator.aclose()
@@ -121,7 +121,7 @@ class Collected:
 async def following(
     listening: Listening, account_id: str = "demo", *, after: int | None = None
 ) -> AsyncIterator[Collected]:
-    """A subscriber of an account."""
+    """Subscribe to an account."""
     collected = Collected(listening.feed.account(account_id, after=after))
     try:
         yield collected
@@ -133,7 +133,7 @@ async def following(
 async def following_order(
     listening: Listening, order_id: UUID, *, account_id: str | None = "demo", after_version: int | None = None
 ) -> AsyncIterator[Collected]:
-    """A subscriber of an order."""
+    """Subscribe to an order."""
     generator = listening.feed.order(order_id, account_id=account_id, after_version=after_version)
     collected = Collected(generator)
     try:

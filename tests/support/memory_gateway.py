@@ -1,4 +1,4 @@
-"""A whole gateway in memory: the domain's use cases over the fakes of their ports."""
+"""A complete gateway in memory: the domain's services over the fakes of their ports."""
 
 import asyncio
 from collections.abc import Sequence
@@ -190,7 +190,7 @@ class Desk:
         return order
 
     async def attempt(self, *, after: timedelta = timedelta(0)) -> int:
-        """Let time pass, then make one attempt, if one is due."""
+        """Advance the time, then make one attempt, if one is due."""
         self.clock.advance(after)
         return await self.submission.submit([ORDER_ID])
 
@@ -199,13 +199,13 @@ class Desk:
         return await self.recording.record({name_of(order_id): reports})
 
     def row(self, order_id: UUID = ORDER_ID) -> OrderRow:
-        """The order's row."""
+        """Return the order's row."""
         return self.orders.rows[order_id]
 
     def order(self, order_id: UUID = ORDER_ID) -> Order:
-        """The order as it stands."""
+        """Return the current order."""
         return self.row(order_id).order
 
     def kinds(self) -> Sequence[str]:
-        """The kinds of everything published so far."""
+        """Return the kinds of all changes published so far."""
         return [change.kind for change in self.publisher.changes]

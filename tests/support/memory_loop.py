@@ -1,12 +1,13 @@
-"""An event loop for histories that live in memory: nothing but tasks, so that thousands of them are made in no time."""
+"""An event loop for histories in memory: only tasks, so that thousands of histories run fast."""
 
 import asyncio
 from collections.abc import Sequence
 
 
 class StillLoop(asyncio.BaseEventLoop):
-    """A loop without sockets, files and signals. It asks the kernel nothing, and does not wait: who waits for time to
-    pass keeps it busy."""
+    """A loop without sockets, files and signals. It makes no system call and does not block: a task that waits for
+    time keeps it busy.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -17,14 +18,14 @@ class StillLoop(asyncio.BaseEventLoop):
 
 
 class _NothingHappens:
-    """What asyncio asks for events."""
+    """Selector of asyncio without events."""
 
     def select(self, timeout: float | None) -> Sequence[object]:  # noqa: ARG002 - asyncio's call
         return ()
 
 
 class JumpingLoop(StillLoop):
-    """A loop whose clock jumps to the next timer when nothing else is to be done: an hour passes in no time."""
+    """A loop whose clock jumps to the next timer when it is idle: an hour passes instantly."""
 
     def __init__(self) -> None:
         super().__init__()

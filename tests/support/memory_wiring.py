@@ -44,7 +44,7 @@ class _GivenSettings(Settings):
 
 @cache
 def given_settings(**given: Any) -> Settings:
-    """These settings, the others by default. Made once for the same ones, since a property makes thousands of desks."""
+    """Return these settings, the others by default; cached, since a property creates thousands of desks."""
     return _GivenSettings(**given)
 
 

@@ -1,4 +1,4 @@
-"""Node and the locked npm packages of tests/support/npm, for the tests that let JavaScript clients talk to the API.
+"""Node and the locked npm packages of tests/support/npm, for tests that run JavaScript clients against the API.
 
 `python -m tests.support.node` installs the packages beforehand.
 """
@@ -20,7 +20,7 @@ QUIET = ("--no-audit", "--no-fund", "--loglevel=error")
 
 
 def need_program(*names: str) -> str:
-    """The first of these programs that is there; without any the test is skipped, and fails in CI."""
+    """Return the first of these programs that is installed; without any the test is skipped, and fails in CI."""
     for name in names:
         found = shutil.which(name)
         if found is not None:
@@ -32,12 +32,12 @@ def need_program(*names: str) -> str:
 
 
 def install_modules() -> Path:
-    """The folder of the locked packages, installed once whichever process of the test run asks first."""
+    """Return the folder of the locked packages, installed by the first process of the test run that needs it."""
     npm = need_program("npm")
     with LOCK.open() as lock_file:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
         if not (STAMP.is_file() and STAMP.read_bytes() == LOCK.read_bytes()):
-            # Scripts of packages are never run; the lock's hashes say what is taken.
+            # Scripts of packages are not run; the lock's hashes decide which files are accepted.
             command = [npm, "ci", "--ignore-scripts", "--prefer-offline", *QUIET]
             answer = subprocess.run(
                 command, cwd=PROJECT, check=False, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_SECONDS

@@ -12,7 +12,7 @@ OLGA = Actor(subject="olga", token_id="t-1", address="192.0.2.7")
 
 
 def an_action(kind: ActionKind = ActionKind.TRADING_HALTED, *, account_id: str | None = None) -> NewAction:
-    """An action of Olga's."""
+    """Return an action of the operator Olga."""
     return NewAction(id=uuid7(), actor=OLGA, kind=kind, reason="a test", account_id=account_id)
 
 

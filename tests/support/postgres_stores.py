@@ -8,5 +8,5 @@ VENUE = "SIM"
 
 
 def make_store(database: Database) -> PostgresOrderStore:
-    """A store as a process makes it."""
+    """Return a store as a process creates it."""
     return PostgresOrderStore(database, venue=VENUE, telemetry=RecordingTelemetry())

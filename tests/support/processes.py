@@ -37,7 +37,7 @@ async def eventually(condition: Callable[[], Result | None], *, within_seconds: 
 
 
 async def eventually(condition: Callable[[], Any], *, within_seconds: float, what: str = "") -> Any:
-    """Ask again until the condition gives something true, and return that; AssertionError after `within_seconds`.
+    """Call the condition until it returns a true value, and return that; AssertionError after `within_seconds`.
 
     The condition may be a plain or an async function. Its own errors are not caught.
     """
@@ -74,7 +74,7 @@ class RunningProcess:
         return self.process.returncode
 
     async def shows(self, text: str, *, within_seconds: float) -> str:
-        """Wait for a line that holds `text`, and return it; AssertionError when it ends without one."""
+        """Wait for a line that contains `text`, and return it; AssertionError when the output ends without one."""
 
         def found() -> list[str]:
             return [line for line in self.output if text in line]
@@ -92,7 +92,7 @@ class RunningProcess:
             return await self.process.wait()
 
     async def stop(self, *, within_seconds: float = STOP_TIMEOUT_SECONDS) -> int:
-        """Ask it to stop (SIGTERM) and return its exit code; TimeoutError when it does not stop."""
+        """Send SIGTERM, and return its exit code; TimeoutError when it does not stop."""
         self.send(signal.SIGTERM)
         return await self.ends(within_seconds=within_seconds)
 
@@ -102,7 +102,7 @@ class RunningProcess:
         await self.process.wait()
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, for example SIGSTOP and SIGCONT; nothing happens when it has ended."""
+        """Send a signal, for example SIGSTOP and SIGCONT; no effect when it has ended."""
         with suppress(ProcessLookupError):
             self.process.send_signal(number)
 
@@ -121,10 +121,10 @@ async def running(
 ) -> AsyncIterator[RunningProcess]:
     """Run `python ARGUMENTS…`, for example `["-m", "runtime", "api"]`, until the block ends.
 
-    The block begins when `ready_url` answers, or `ready` holds, or else at once. `environment` is all that the process
-    gets beside PATH and the like: settings of the developer's shell do not reach it. At the end of the block it is
-    asked to stop, and killed when it does not. Processes of ours are forked with their imports made, see `warm_server`;
-    `is_cold` starts one as outside of the tests.
+    The block begins when `ready_url` answers, or `ready` is true, or else immediately. `environment` is passed to the
+    process together with PATH and the like only: settings of the developer's shell are not inherited. At the end of the
+    block the process is terminated, and killed when it does not stop. Fillwire's processes are forked with their
+    imports made, see `warm_server`; `is_cold` starts one as outside of the tests.
     """
     given = {name: os.environ[name] for name in INHERITED if name in os.environ}
     given |= {"PYTHONUNBUFFERED": "1"} | dict(environment)

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, so that a test can take the server away, or let it hang, and give it back."""
+"""A TCP proxy in front of a server, with which a test can disconnect the server, delay it, and restore it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,16 +38,16 @@ class Proxy:
         await self._cut()
 
     async def refuse(self) -> None:
-        """Cut the connections that are open, and each new one at once; `refused` counts those."""
+        """Close the open connections, and each new one immediately; `refused` counts those."""
         self._refuses = True
         await self._cut()
 
     def hang(self) -> None:
-        """Keep every connection and forward nothing, as a paused server would."""
+        """Keep every connection open and forward nothing, as a paused server would."""
         self._flowing.clear()
 
     def lose_next_answer(self) -> None:
-        """Let the server do what it is asked next, and cut that connection instead of passing on what it answers."""
+        """Let the server execute the next request, and close that connection instead of passing on the answer."""
         self._loses_answer = True
 
     async def _cut(self) -> None:
@@ -91,7 +91,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxied(url: str) -> AsyncIterator[tuple[Proxy, str]]:
-    """A proxy in front of the server at the URL, and the URL that leads through it."""
+    """Return a proxy in front of the server at the URL, and the URL of the server through it."""
     parts = urlsplit(url)
     proxy = Proxy(target=(parts.hostname or "127.0.0.1", parts.port or 0))
     await proxy.restore()

@@ -1,4 +1,4 @@
-"""A websocket client that sends whatever bytes a test wants, and shows every frame that comes back (RFC 6455)."""
+"""A websocket client that sends any bytes and returns every received frame (RFC 6455)."""
 
 import asyncio
 import base64
@@ -34,7 +34,7 @@ class Frame:
 def frame(
     payload: bytes, *, opcode: int = TEXT, is_last: bool = True, is_masked: bool = True, reserved: int = 0
 ) -> bytes:
-    """A client's frame as it goes over the wire."""
+    """Return a client's frame as bytes."""
     head = bytes([(0x80 if is_last else 0) | reserved << 4 | opcode])
     mask_bit = 0x80 if is_masked else 0
     if len(payload) < 126:
@@ -51,7 +51,7 @@ def frame(
 
 
 def text(message: object) -> bytes:
-    """The frame of a JSON message."""
+    """Return the frame of a JSON message."""
     return frame(orjson.dumps(message))
 
 
@@ -64,18 +64,18 @@ class RawSocket:
     head: str
 
     async def send(self, *frames: bytes) -> None:
-        """Send the bytes at one go. A peer that has gone already takes nothing, which the test then sees."""
+        """Send all bytes. A connection that the server has closed already accepts none, which the test then detects."""
         with suppress(ConnectionError):
             self.writer.write(b"".join(frames))
             await self.writer.drain()
 
     async def introduce(self, bearer: str | None = None) -> None:
-        """Say who it is, and be acknowledged."""
+        """Send connection_init, and receive the acknowledgement."""
         await self.send(text(init(bearer)))
         assert await self.receive() == {"type": "connection_ack"}
 
     async def next_frame(self) -> Frame:
-        """The next frame of any kind."""
+        """Return the next frame of any kind."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             first, second = await self.reader.readexactly(2)
             length = second & 0x7F
@@ -86,7 +86,7 @@ class RawSocket:
             return Frame(opcode=first & 0x0F, payload=await self.reader.readexactly(length))
 
     async def receive(self) -> Json:
-        """The next message, which must be text."""
+        """Return the next message, which must be text."""
         received = await self.next_frame()
         assert received.opcode == TEXT, received
         message: Json = orjson.loads(received.payload)
@@ -102,7 +102,7 @@ class RawSocket:
         return received.close_code, received.payload[2:].decode()
 
     async def messages_until_closed(self) -> Sequence[Json]:
-        """Close the socket as a client does; all messages that came before the server's answer."""
+        """Close the socket as a client does; return all messages before the server's answer."""
         await self.send(frame(struct.pack("!H", 1000), opcode=CLOSE))
         messages = []
         while (received := await self.next_frame()).opcode != CLOSE:
@@ -119,12 +119,12 @@ class RawSocket:
 
 
 def init(bearer: str | None = None) -> Json:
-    """A connection_init message."""
+    """Return a connection_init message."""
     return {"type": "connection_init", "payload": {"Authorization": f"Bearer {bearer or token()}"}}
 
 
 def subscribe(query: str, *, key: str = "1", **payload: object) -> bytes:
-    """The frame of a subscribe message."""
+    """Return the frame of a subscribe message."""
     return text({"id": key, "type": "subscribe", "payload": {"query": query, **payload}})
 
 
@@ -157,7 +157,7 @@ async def raw_socket(
 
 @asynccontextmanager
 async def raw_conversation(api: Api) -> AsyncIterator[RawSocket]:
-    """A connection whose bearer was let in."""
+    """Open an authenticated connection."""
     async with raw_socket(api.port) as socket:
         await socket.introduce()
         yield socket

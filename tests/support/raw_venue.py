@@ -38,7 +38,7 @@ class RawVenue:
 async def raw_venue(
     answer: Callable[[int, bytes], RawAnswer], *, tls: ssl.SSLContext | None = None, idle_seconds: float = 60.0
 ) -> AsyncIterator[RawVenue]:
-    """A venue that answers each request by `answer(number, request)`, and closes connections that are idle so long."""
+    """Serve a venue that answers each request by `answer(number, request)` and closes idle connections."""
     venue = RawVenue()
     serving: set[asyncio.Task[None]] = set()
 

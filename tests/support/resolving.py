@@ -17,7 +17,7 @@ OLGA = Actor(subject="olga", token_id="t-1", address="10.0.0.1")
 def asked(
     order_id: UUID, action: ResolveAction, *, request: str | None = None, reason: str = "a statement", by: Actor = OLGA
 ) -> NewResolution:
-    """A request about the order."""
+    """Return a request about the order."""
     new_id = uuid7()
     return NewResolution(
         id=new_id,
@@ -30,7 +30,7 @@ def asked(
 
 
 def a_booking(quantity: str = "40", *, name: str | None = None, price: str = "12.5", second: int = 2) -> Book:
-    """An execution as the statement shows it; `filled` of the examples is at second 2."""
+    """Return an execution as in the venue's statement; `filled` of the examples is at second 2."""
     return Book(
         venue_execution_id=name,
         trade=Trade(quantity=Decimal(quantity), price=Decimal(price)),

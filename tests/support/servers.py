@@ -1,6 +1,6 @@
-"""Real PostgreSQL and Valkey for tests: the embedded servers of the local stack, in a folder of their own.
+"""Real PostgreSQL and Valkey for tests: the embedded servers of the local stack, in their own folder.
 
-They run in a thread with an event loop of its own, so that they are read and watched also while no test's loop runs.
+They run in a thread with its own event loop, so that their output is read also while no test's loop runs.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ Prepared = tuple[Program, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestServer:
-    """A server that runs: where it answers, what it wrote, and who it is."""
+    """A running server: its address, its output, and its pid."""
 
     __test__ = False  # Its name would make pytest collect it.
 
@@ -77,7 +77,7 @@ class PostgresServer:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     async def drop_database(self, url: str) -> None:
-        """Delete the database at the URL, also when somebody is still connected to it."""
+        """Delete the database at the URL, also with open connections."""
         await self._execute(f'DROP DATABASE "{_database(url)}" WITH (FORCE)')
 
     async def _execute(self, statement: str) -> None:
@@ -90,7 +90,7 @@ class PostgresServer:
 
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[PostgresServer]:
-    """A PostgreSQL with its data in `folder`; killed, it is started again on the same port."""
+    """Run a PostgreSQL with its data in `folder`; when killed, it is started again on the same port."""
 
     async def prepare() -> Prepared:
         server = await prepare_postgres(folder, report=lambda _: None)
@@ -103,7 +103,7 @@ def running_postgres(folder: Path) -> Iterator[PostgresServer]:
 
 @contextmanager
 def running_valkey(folder: Path) -> Iterator[TestServer]:
-    """A Valkey with its data in `folder`; killed, it is started again on the same port."""
+    """Run a Valkey with its data in `folder`; when killed, it is started again on the same port."""
 
     async def prepare() -> Prepared:
         server = prepare_valkey(folder)
@@ -116,7 +116,7 @@ def running_valkey(folder: Path) -> Iterator[TestServer]:
 
 @contextmanager
 def running_valkey_with_users(folder: Path, *, users: Path, probe: str) -> Iterator[TestServer]:
-    """A Valkey with the users of an ACL file; `probe` are the name and the password of one who may PING."""
+    """Run a Valkey with the users of an ACL file; `probe` is the name and password of a user that may PING."""
 
     async def prepare() -> Prepared:
         server = prepare_valkey(folder)
@@ -158,7 +158,7 @@ async def _serve(
     except BaseException as error:
         if started.done():
             raise
-        # The thread ends here; who waits for the server is told why, with its last words.
+        # The thread ends here; callers that wait for the server get the reason and its last output.
         error.add_note("\n".join(output))
         started.set_exception(error)
 

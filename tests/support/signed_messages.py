@@ -1,4 +1,4 @@
-"""Messages signed by hand, as the documents say it: for what our own publisher never sends."""
+"""Messages signed by the tests according to the documents: for messages that our own publisher never sends."""
 
 import hmac
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ SIGNER = MessageSigner([KEY])
 
 
 def a_message(change: RecordedChange) -> dict[str, Any]:
-    """The content of the message of one change, without its signature."""
+    """Return the content of the message of one change, without its signature."""
     content: dict[str, Any] = orjson.loads(encode([change], signer=SIGNER).raw)
     del content["mac"]
     return content
 
 
 def signed(content: Mapping[str, object], *, key: bytes = KEY, account_id: str = "demo") -> Message:
-    """The content with a signature for the account's channel, whatever it holds."""
+    """Return any content with a signature for the account's channel."""
     channel = channel_of(shard_of(account_id))
     rest = orjson.dumps(content)[1:]
     mac = hmac.new(key, str(len(channel)).encode() + b":" + channel + rest, "sha256").hexdigest()

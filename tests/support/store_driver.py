@@ -1,4 +1,4 @@
-"""Works with an order store as the domain's stories do, in the few words that the tests of a store need."""
+"""Operations on an order store as the domain's services perform them, in short form for the tests of a store."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -20,12 +20,12 @@ READS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Clerk:
-    """Accepts orders and records reports, in whatever store."""
+    """Stores orders and records reports, in any store."""
 
     orders: OrderStore
 
     async def store(self, count: int, *, accounts: Sequence[str] = ("alice",), quantity: str = "100") -> list[UUID]:
-        """New orders, spread over the accounts."""
+        """Store new orders, spread over the accounts."""
         tag = uuid7().hex[-12:]
         orders = [
             new_order(
@@ -66,7 +66,7 @@ class Clerk:
         return writes
 
     async def record(self, reports: Mapping[UUID, Sequence[Report]]) -> Sequence[RecordedChange]:
-        """Apply the reports and write, reading again for as long as somebody else was faster."""
+        """Apply the reports and write; read again after each concurrent write."""
         for _ in range(READS_MAX):
             try:
                 return await self.orders.write(await self.decide(reports))

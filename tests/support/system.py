@@ -1,4 +1,4 @@
-"""A whole Fillwire of real processes for one test: exchange, API, worker, ingest, over a database of its own."""
+"""A complete Fillwire of real processes for one test: exchange, API, worker, ingest, over a separate database."""
 
 import asyncio
 import secrets
@@ -77,13 +77,14 @@ class System:
         await asyncio.gather(*(self._start(head) for head in heads))
 
     async def stop(self, head: str) -> None:
-        """Ask a process to stop, and wait for it."""
+        """Send SIGTERM to a process, and wait for its end."""
         await self._stacks.pop(head).aclose()
         del self.processes[head]
 
     async def end(self, head: str, *, within_seconds: float = 15.0) -> RunningProcess:
-        """Ask a process to stop (SIGTERM); gives it with its exit code and its last words. TimeoutError when it does
-        not stop."""
+        """Stop a process (SIGTERM) and return it with its exit code and its last output. TimeoutError when it does
+        not stop.
+        """
         ended = self.processes[head]
         await ended.stop(within_seconds=within_seconds)
         await self.stop(head)
@@ -99,7 +100,7 @@ class System:
         return f"http://127.0.0.1:{self.ports['api']}"
 
     def probes_url(self, head: str) -> str:
-        """Where a process tells its health and its metrics."""
+        """Return the URL of a process's health and metrics."""
         return f"http://127.0.0.1:{self.probe_ports[head]}"
 
     @property
@@ -134,7 +135,7 @@ class System:
         head: str = "api",
         **changed: Any,
     ) -> Json:
-        """Place an order of 90 Apple at the market, changed as the test says; the mutation's result."""
+        """Place an order of 90 Apple at the market, with a test's changes, and return the mutation's result."""
         order = {
             "clientOrderId": client_order_id or secrets.token_hex(8),
             "isin": APPLE,
@@ -147,20 +148,20 @@ class System:
         return result
 
     async def placed_id(self, **options: Any) -> str:
-        """Place an order and give its id."""
+        """Place an order and return its id."""
         result = await self.place(**options)
         assert result["__typename"] == "PlaceOrderSuccess", result
         order_id: str = result["order"]["id"]
         return order_id
 
     async def order(self, order_id: str, *, account: str = "demo") -> Json:
-        """The order as it stands."""
+        """Return the current order."""
         data = await self.ask(READ, {"id": order_id}, account=account)
         order: Json = data["order"]
         return order
 
     async def cancel(self, order_id: str, *, account: str = "demo") -> Json:
-        """Ask for a cancellation; the mutation's result."""
+        """Request a cancellation and return the mutation's result."""
         data = await self.ask(CANCEL + ORDER_FIELDS, {"id": order_id}, account=account)
         result: Json = data["cancelOrder"]
         return result
@@ -176,7 +177,7 @@ class System:
 
     @asynccontextmanager
     async def socket(self, *, account: str = "demo", head: str = "api") -> AsyncIterator[GraphQLSocket]:
-        """A graphql-transport-ws connection that has been acknowledged."""
+        """Return a graphql-transport-ws connection that has been acknowledged."""
         url = f"ws://127.0.0.1:{self.ports[head]}/graphql"
         async with open_socket(url, token=token(account)) as socket:
             yield socket
@@ -188,12 +189,12 @@ class System:
             assert await sync.ends(within_seconds=20) == 0, sync.output
 
     async def calm_exchange(self) -> None:
-        """Let the exchange take orders at once and fill by hand, as it does not by itself when it has started."""
+        """Set the exchange to accept orders immediately and to fill only on request, unlike its defaults."""
         await self.control("PUT", "faults", {"latency_ms": 0, "refuse_rate": 0, "down": False})
         await self.control("PUT", "matching", {"mode": "manual"})
 
     async def control(self, method: str, path: str, body: Json | Sequence[Json] | None = None) -> Json:
-        """Turn one of the simulated exchange's controls."""
+        """Set one of the simulated exchange's controls."""
         url = f"{self.exchange_url}/simulator/{path}"
         async with self.session.request(method, url, json=body, headers=VenueKeys().headers) as response:
             assert response.status < 300, await response.text()
@@ -201,12 +202,12 @@ class System:
         return answer
 
     async def journal(self, kind: str) -> Sequence[Json]:
-        """The exchange's own record of orders or events."""
+        """Return the exchange's own record of orders or events."""
         entries: Sequence[Json] = (await self.control("GET", "journal?after=0"))["entries"]
         return [entry for entry in entries if entry["kind"] == kind]
 
     async def venue_client_order_id(self, order_id: str) -> str:
-        """The order's name at the exchange."""
+        """Return the order's name at the exchange."""
         connection = await asyncpg.connect(self.environment["DATABASE_URL"])
         try:
             name: str = await connection.fetchval(
@@ -217,13 +218,13 @@ class System:
         return name
 
     async def metric(self, name: str, *, head: str = "api") -> float:
-        """The sum of a series over its labels."""
+        """Return the sum of a series over its labels."""
         async with self.session.get(f"{self.probes_url(head)}/metrics") as response:
             lines = (await response.text()).splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"fillwire_{name}"))
 
     def environment_of(self, head: str) -> dict[str, str]:
-        """What a process or a command of that name gets: it logs in to PostgreSQL as its own role."""
+        """Return the environment of the process or command of that name: it logs in to PostgreSQL with its own role."""
         own = self.own_settings.get(head.partition("-")[0], {})
         return {**self.environment, "DATABASE_URL": role_url(self.environment["DATABASE_URL"], head), **own}
 
@@ -247,11 +248,12 @@ class System:
 async def open_system(
     *, database_url: str, redis_url: str, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[System]:
-    """A system over a superuser's database with instruments. Nothing runs yet but the exchange, which takes orders at
-    once and fills by hand."""
+    """Create a system over a superuser's database with instruments. Only the exchange runs, which accepts orders
+    immediately and fills on request.
+    """
     ports = {head: free_port() for head in ("exchange", "api", "api-2")}
     probing = ("api", "api-2", "worker", "worker-2", "ingest", "ingest-2")
-    # The exchange tells its health where it serves.
+    # The exchange serves its health on its own port.
     probe_ports = {"exchange": ports["exchange"], **{head: free_port() for head in probing}}
     exchange = f"127.0.0.1:{ports['exchange']}"
     environment = {
@@ -262,7 +264,7 @@ async def open_system(
         "TOKEN_SECRET": TOKEN_SECRET,
         "BROADCAST_KEY": BROADCAST_KEY,
         "LOG_FORMAT": "plain",
-        # A test must see what has just been counted.
+        # Metrics must include the latest counts.
         "METRICS_RENDERED_EVERY_SECONDS": "0.001",
         **(settings or {}),
     }
@@ -275,6 +277,6 @@ async def open_system(
 
 
 def token(account: str, *, scopes: str = ALL_SCOPES, seconds: int = TOKEN_SECONDS) -> str:
-    """A token for the account."""
+    """Return a token for the account."""
     claims = {"sub": account, "scope": scopes, "exp": int(time.time()) + seconds}
     return jwt.encode(claims, TOKEN_SECRET, algorithm="HS256")

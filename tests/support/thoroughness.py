@@ -1,11 +1,12 @@
-"""How far those tests look that try many examples: in every run far enough for each listed fault (`./dev mutants`), and
-further with `./dev test --thorough`."""
+"""Number of examples of the property tests: in every run enough for each listed fault (`./dev mutants`), and more
+with `./dev test --thorough`.
+"""
 
 _chosen = {"is_thorough": False}
 
 
 def be_thorough() -> None:
-    """Look further. Called before the tests are imported."""
+    """Use more examples. Called before the tests are imported."""
     _chosen["is_thorough"] = True
 
 

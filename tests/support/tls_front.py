@@ -20,7 +20,7 @@ SSL_REQUEST_BYTES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFront:
-    """Where it listens on this machine, for which name its certificate is, and who vouches for that."""
+    """Port on this machine, and the self-signed certificate."""
 
     port: int
     certificate: Path
@@ -28,7 +28,7 @@ class TlsFront:
 
 @asynccontextmanager
 async def tls_front(url: str, folder: Path, *, name: str = "localhost") -> AsyncIterator[TlsFront]:
-    """A front of the server at the URL, whose certificate for `name` vouches for itself."""
+    """Serve TLS in front of the server at the URL, with a self-signed certificate for `name`."""
     certificate, key = make_certificate(folder, name)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -61,7 +61,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate that vouches for itself, and its key: files in the folder."""
+    """Create a self-signed certificate and its key: files in the folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

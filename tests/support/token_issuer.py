@@ -46,7 +46,7 @@ def key_set(*entries: object) -> bytes:
 
 @dataclass(slots=True)
 class TokenIssuer:
-    """An issuer that serves what a test sets: its own keys, or any `key_set`, `status` and `configuration`.
+    """An issuer that serves the test's data: its own keys, or any `key_set`, `status` and `configuration`.
 
     `reads` counts the requests for keys. While `is_stalled` a request is not answered.
     """

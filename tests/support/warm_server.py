@@ -1,9 +1,9 @@
-"""Starts processes of ours without their imports: it has imported everything, and forks for each.
+"""Server that starts Fillwire's processes without their imports: it has imported everything, and forks for each.
 
-A program of its own (`python -m tests.support.warm_server`), and of one thread, so that a fork is safe. It is asked
-over a socket, its standard input, and tells there which process it has started and with which exit code each has ended.
-What it forks goes on as `python -m runtime ARGUMENTS…` does, with the environment and the output that came with the
-request. It ends when the socket is closed, or killed with the test run, and what it started is killed then.
+A separate program (`python -m tests.support.warm_server`) with one thread, so that a fork is safe. It receives requests
+on a socket, its standard input, and answers with the pid of each started process and with the exit code of each ended
+one. A forked process continues like `python -m runtime ARGUMENTS…`, with the environment and the output of the request.
+The server ends when the socket is closed, or is killed with the test run; then its processes are killed.
 """
 
 import gc
@@ -56,7 +56,7 @@ def serve() -> list[str]:
 
 
 def _tell_ends(connection: socket.socket) -> None:
-    """Tell of each process that has ended since."""
+    """Report each process that has ended since the last call."""
     while True:
         try:
             ended, status = os.waitpid(-1, os.WNOHANG)
@@ -68,7 +68,7 @@ def _tell_ends(connection: socket.socket) -> None:
 
 
 def _begin(request: dict[str, Any], *, server: int, output: int) -> list[str]:
-    """Take on what a process gets that is started: a session, an environment, standard streams."""
+    """Set up a started process: a session, an environment, standard streams."""
     os.setsid()
     die_with_parent(server, signal.SIGKILL)
     for file in (1, 2):

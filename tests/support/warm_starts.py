@@ -1,7 +1,7 @@
-"""Our own processes, forked by a server that has imported everything: see `warm_server`.
+"""Fillwire's processes, forked by a server that has imported everything: see `warm_server`.
 
-Four fifths of what the start of a process costs are its imports (0.8 to 1.5 s of CPU), and the tests start hundreds.
-Only on Linux: elsewhere a process does not die with the one that forked it.
+Four fifths of the cost of starting a process are its imports (0.8 to 1.5 s of CPU), and the tests start hundreds. Only
+on Linux: elsewhere a process does not end with its parent.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class WarmProcess:
         return await asyncio.shield(asyncio.wrap_future(self._end))
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal; nothing happens when it has ended."""
+        """Send a signal; no effect when it has ended."""
         if not self._end.done():
             os.kill(self.pid, number)
 
@@ -62,7 +62,7 @@ class WarmServer:
     _ends: "dict[int, Future[int]]" = field(default_factory=dict)
 
     async def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> WarmProcess:
-        """Start `python -m runtime ARGUMENTS…`; `environment` is all that it gets."""
+        """Start `python -m runtime ARGUMENTS…`; `environment` is its complete environment."""
         number, started = next(self._numbers), Future[tuple[int, Future[int]]]()
         self._started[number] = started
         reading, writing = os.pipe()
@@ -80,21 +80,21 @@ class WarmServer:
         return WarmProcess(pid=pid, stdout=output, _end=end)
 
     def read(self) -> None:
-        """Read what the server tells, until it ends."""
+        """Read the server's messages, until it ends."""
         while message := self.connection.recv(MESSAGE_MAX_BYTES):
-            told = json.loads(message)
-            if "request" in told:
-                end = self._ends[told["pid"]] = Future[int]()
-                self._started.pop(told["request"]).set_result((told["pid"], end))
+            reported = json.loads(message)
+            if "request" in reported:
+                end = self._ends[reported["pid"]] = Future[int]()
+                self._started.pop(reported["request"]).set_result((reported["pid"], end))
             else:
-                self._ends.pop(told["pid"]).set_result(told["code"])
+                self._ends.pop(reported["pid"]).set_result(reported["code"])
 
 
 _servers: list[WarmServer] = []
 
 
 def warm_server() -> WarmServer:
-    """The server of this test run."""
+    """Return the server of this test run."""
     if not _servers:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         process = subprocess.Popen(

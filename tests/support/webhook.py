@@ -1,4 +1,4 @@
-"""A webhook on this machine, as people in charge might have one: it keeps what it was told, and can be put out."""
+"""A webhook on this machine that records messages and can be stopped."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,9 @@ from aiohttp import web
 
 @dataclass(slots=True)
 class Webhook:
-    """The messages it took, in order. `status` is what it answers; a `silent` one takes a message and never answers."""
+    """Webhook that stores its messages in order. `status` is its answer; a `silent` one accepts a message and never
+    answers.
+    """
 
     address: str = ""
     status: int = 200
@@ -21,11 +23,11 @@ class Webhook:
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def titles(self) -> list[str]:
-        """The titles of the messages."""
+        """Return the titles of the messages."""
         return [message["title"] for message in self.messages]
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        """Take one message."""
+        """Receive one message."""
         message = await request.json()
         self.asked += 1
         if self.silent:
@@ -35,13 +37,13 @@ class Webhook:
         return web.Response(status=self.status)
 
     def close(self) -> None:
-        """Let go of whoever waits."""
+        """Release all waiting requests."""
         self._closing.set()
 
 
 @asynccontextmanager
 async def open_webhook(path: str = "hooks/s3cret-t0ken") -> AsyncIterator[Webhook]:
-    """A webhook that answers at its `address`, which is one for ALERT_URLS."""
+    """Run a webhook at its `address`, a URL for ALERT_URLS."""
     webhook = Webhook()
     runner = web.ServerRunner(web.Server(webhook.answer))
     await runner.setup()

@@ -1,4 +1,4 @@
-"""The script `dev`: understood by old Pythons, helpful, and never content with a half-made environment."""
+"""The script `dev`: parsed by old Pythons, with clear messages, and it repairs an incomplete environment."""
 
 import ast
 import hashlib
@@ -16,7 +16,7 @@ DEV = ROOT / "dev"
 
 @pytest.fixture
 def dev(tmp_path: Path) -> ModuleType:
-    """The script as a module, in a project folder of its own."""
+    """Return the script as a module, in a separate project folder."""
     module = ModuleType("dev")
     module.__file__ = str(tmp_path / "dev")
     exec(compile(DEV.read_text(), str(DEV), "exec"), module.__dict__)  # noqa: S102  # A script without .py cannot be imported.
@@ -34,7 +34,7 @@ def test_an_old_python_can_parse_it() -> None:
     assert ast.parse(DEV.read_text(), feature_version=(3, 8)).body
 
 
-def test_it_needs_the_standard_library_alone() -> None:
+def test_it_needs_only_the_standard_library() -> None:
     imported = {
         name.partition(".")[0]
         for node in ast.walk(ast.parse(DEV.read_text()))

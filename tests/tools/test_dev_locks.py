@@ -8,7 +8,7 @@ from tools.checks.locks import find_problems, problems_of_lock
 HASH = " \\\n    --hash=sha256:00"
 
 
-def test_the_projects_locks_are_in_step_with_what_it_asks_for() -> None:
+def test_the_projects_locks_match_its_requirements() -> None:
     assert list(find_problems(ROOT)) == []
 
 

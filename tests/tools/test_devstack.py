@@ -1,4 +1,4 @@
-"""The whole of `./dev up`, with real servers and stand-ins for Fillwire's own processes."""
+"""All of `./dev up`, with real servers and stand-ins for Fillwire's own processes."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ SETTINGS_OF_A_USER = (
 
 
 class Screen:
-    """What a person sees."""
+    """The printed output."""
 
     def __init__(self, captured: pytest.CaptureFixture[str]) -> None:
         self._captured = captured
@@ -33,7 +33,7 @@ class Screen:
         return self._text
 
     def starts(self) -> dict[str, dict[str, str]]:
-        """The environment of each stand-in by its name, in the order of their starts."""
+        """Return the environment of each stand-in by its name, in the order of their starts."""
         environments = {}
         for line in self.text.splitlines():
             name, _, rest = line.partition("|")
@@ -72,7 +72,7 @@ async def begin(stop: list[asyncio.Task[None]], folder: Path, *, apis: int = 1, 
     return task
 
 
-async def test_up_starts_all_in_order_tells_where_and_stops_all_in_order(
+async def test_up_starts_all_in_order_prints_addresses_and_stops_all_in_order(
     tmp_path: Path, screen: Screen, stop: list[asyncio.Task[None]]
 ) -> None:
     port = int(os.environ["PORT"])

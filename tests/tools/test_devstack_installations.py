@@ -1,4 +1,4 @@
-"""Which server programs are taken: the locked wheel, then the machine's own, then a way out."""
+"""Which server programs are used: the locked wheel, then the machine's own, then an alternative."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ def executable(path: Path) -> Path:
 
 @pytest.fixture
 def _no_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As on a platform for which the wheels do not exist, and with nothing else installed."""
+    """Simulate a platform without the wheels, and with nothing else installed."""
     monkeypatch.setattr(installations, "wheel_folder", lambda _: None)
     monkeypatch.setattr(installations, "SYSTEM_POSTGRES_FOLDERS", str(tmp_path / "postgresql"))
     monkeypatch.setattr(installations, "BREW_PREFIXES", (tmp_path / "brew",))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
 
-def test_the_locked_wheels_come_before_what_is_on_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_locked_wheels_precede_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("postgres", "initdb", "valkey-server"):
         executable(tmp_path / name)
     monkeypatch.setenv("PATH", str(tmp_path))

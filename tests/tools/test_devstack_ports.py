@@ -1,4 +1,4 @@
-"""Ports of the local stack: free ones, and a clear word about taken ones."""
+"""Ports of the local stack: free ones, and a clear message about ports in use."""
 
 import os
 import re

@@ -39,14 +39,14 @@ async def test_postgres_is_durable_and_orders_texts_alike_everywhere(postgres_se
     assert await fetch(postgres_server.url, provider) == "bC.UTF-8"
 
 
-async def test_postgres_lets_nobody_in_without_the_password(postgres_server: PostgresServer) -> None:
+async def test_postgres_refuses_logins_without_the_password(postgres_server: PostgresServer) -> None:
     assert await fetch(postgres_server.url, "SELECT rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolsuper")
 
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(postgres_server.url, password="guess")
 
 
-async def test_valkey_lets_nobody_in_without_the_password_and_shows_it_to_nobody(valkey_server: TestServer) -> None:
+async def test_valkey_refuses_logins_without_the_password_and_does_not_expose_it(valkey_server: TestServer) -> None:
     password = urlsplit(valkey_server.url).password or ""
 
     async with Redis.from_url(valkey_server.url.replace(password, "guess")) as guessing:
@@ -55,7 +55,7 @@ async def test_valkey_lets_nobody_in_without_the_password_and_shows_it_to_nobody
     assert password not in command_of(valkey_server.pid())
 
 
-async def test_a_killed_postgres_comes_back_with_every_committed_row(tmp_path: Path) -> None:
+async def test_a_killed_postgres_restarts_with_every_committed_row(tmp_path: Path) -> None:
     with running_postgres(tmp_path) as server:
         connection = await asyncpg.connect(server.url)
         await connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 500)")
@@ -97,7 +97,7 @@ async def test_a_lock_file_with_another_programs_number_does_not_hinder_postgres
         assert await fetch(server.url, "SELECT 1") == 1
 
 
-async def test_a_postgres_that_an_earlier_run_left_behind_is_ended_first(tmp_path: Path) -> None:
+async def test_a_postgres_left_by_an_earlier_run_is_ended_first(tmp_path: Path) -> None:
     prepare_folder(tmp_path)
     left = (await prepare_postgres(tmp_path, report=lambda _: None)).program
     process = await asyncio.create_subprocess_exec(
@@ -126,7 +126,7 @@ async def test_an_interrupted_initdb_leaves_nothing_that_looks_whole(tmp_path: P
     assert not unfinished.exists()
 
 
-async def test_a_killed_valkey_comes_back_with_every_acknowledged_write(tmp_path: Path) -> None:
+async def test_a_killed_valkey_restarts_with_every_acknowledged_write(tmp_path: Path) -> None:
     with running_valkey(tmp_path) as server:
         async with Redis.from_url(server.url) as redis:
             for _ in range(100):

@@ -58,7 +58,7 @@ def python(name: str, code: str, *, stop_rank: int = 0, restarts: bool = True, r
 
 
 def farewell(name: str) -> str:
-    """Code that says goodbye when it is asked to stop."""
+    """Return code that prints a message on SIGTERM."""
     return (
         "import signal, sys\n"
         f"signal.signal(signal.SIGTERM, lambda *_: (print('{name} leaves', flush=True), sys.exit()))\n"
@@ -80,7 +80,7 @@ async def test_a_start_returns_when_the_program_is_ready(lines: Lines, tmp_path:
         assert command_of(supervisor.pid("api"))
 
 
-async def test_each_line_is_passed_on_behind_the_name_of_who_wrote_it(lines: Lines) -> None:
+async def test_each_line_is_prefixed_with_the_name_of_its_writer(lines: Lines) -> None:
     code = "import sys; print('one'); print('two', file=sys.stderr); sys.stdout.write('x' * 200_000 + '\\nlast')"
 
     async with supervision(lines.write, QUICK) as supervisor:

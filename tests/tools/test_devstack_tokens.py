@@ -62,7 +62,7 @@ def test_a_token_is_made_for_no_account_that_could_not_trade(monkeypatch: pytest
     assert checked_accounts(["desk-7"]) == ["desk-7"]
 
 
-def test_the_kept_token_is_the_demo_accounts_and_only_its_owner_can_read_it(folder: Path) -> None:
+def test_the_stored_token_is_the_demo_accounts_and_only_its_owner_can_read_it(folder: Path) -> None:
     path = write_demo_token(folder)
 
     claims = jwt.decode(path.read_text().strip(), signing_secret(folder), algorithms=[ALGORITHM])
@@ -82,7 +82,7 @@ def test_the_secret_stays_the_same_from_run_to_run_and_the_users_own_wins(
     assert signing_secret(folder) == "the user's own"
 
 
-def test_two_who_make_the_secret_at_once_get_the_same(folder: Path) -> None:
+def test_concurrent_creators_of_the_secret_get_the_same(folder: Path) -> None:
     with ThreadPoolExecutor(max_workers=8) as pool:
         secrets = list(pool.map(signing_secret, [folder] * 32))
 
@@ -90,7 +90,7 @@ def test_two_who_make_the_secret_at_once_get_the_same(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [LOCK_NAME, SECRET_NAME]
 
 
-async def test_a_second_instance_is_told_who_uses_the_folder(folder: Path) -> None:
+async def test_a_second_instance_gets_the_user_of_the_folder(folder: Path) -> None:
     hold = (
         "import sys, signal\nfrom pathlib import Path\nfrom tools.devstack.folder import exclusive_use\n"
         "with exclusive_use(Path(sys.argv[1])):\n    print('held', flush=True)\n    signal.pause()"

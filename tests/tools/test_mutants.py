@@ -1,4 +1,4 @@
-"""`./dev mutants`: every listed fault can be planted, and a trial tells what the tests find from what they do not."""
+"""`./dev mutants`: every listed fault can be planted, and a trial shows whether the tests find it."""
 
 import ast
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_each_fault_can_be_planted_in_its_file_and_leaves_it_readable(mutant: Mu
 
 
 @by_name
-def test_each_fault_says_what_it_does_and_which_tests_find_it(mutant: Mutant) -> None:
+def test_each_fault_has_its_effect_and_its_tests(mutant: Mutant) -> None:
     assert mutant.fault.endswith(".")
     assert mutant.tests
     for test in mutant.tests:
@@ -67,7 +67,7 @@ def test_two_faults_of_one_name_are_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A tree with one function and its test."""
+    """Return a tree with one function and its test."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "counting.py").write_text("def following(number: int) -> int:\n    return number + 1\n")
     (tmp_path / "test_counting.py").write_text(
@@ -85,7 +85,7 @@ def tree(tmp_path: Path) -> Path:
         ("while True: pass", 2, Verdict.TIMED_OUT),
     ],
 )
-def test_a_trial_tells_what_became_of_the_fault_and_takes_it_out_again(
+def test_a_trial_returns_the_outcome_of_the_fault_and_removes_it(
     tree: Path, becomes: str, seconds: float, verdict: Verdict
 ) -> None:
     source = (tree / "counting.py").read_text()

@@ -14,7 +14,7 @@ EXISTING = {
 }
 
 
-def test_paths_from_the_root_and_beside_the_page_are_found() -> None:
+def test_paths_from_the_root_and_relative_to_the_page_are_found() -> None:
     text = "`domain/model/order.py`, `domain/model/`, [the API](api.md#codes), [read me](../README.md), `decisions/`"
 
     assert list(find_problems("docs/operations.md", text, existing=EXISTING)) == []

@@ -7,7 +7,7 @@ OWNERS = {"domain": ["fillwire", "fillwire"], "graph": ["fillwire"], "redis": ["
 FILES = ("domain/py.typed", "domain/model/order.py", "graph/py.typed")
 
 
-def test_a_wheel_that_alone_owns_its_typed_packages_has_no_problem() -> None:
+def test_a_wheel_that_exclusively_owns_its_typed_packages_has_no_problem() -> None:
     assert list(problems_of_packages(["domain", "graph"], owners=OWNERS, files=FILES)) == []
 
 

@@ -1,1 +1,1 @@
-"""The fault run: everything under load, killed, paused and lied to, then checked against the promises."""
+"""The fault run: a complete system under load and injected faults, then checked against the promises."""

@@ -1,7 +1,7 @@
-"""The arena: PostgreSQL, Valkey, the simulated exchange and six processes of ours, each started again when it dies.
+"""The arena: PostgreSQL, Valkey, the simulated exchange and six processes of ours, each restarted when it ends.
 
-The exchange is restarted and never killed: its journal, which a restart keeps, is the truth, and what is in its memory
-only is read before. Everything listens on loopback and ends with this process.
+The exchange is restarted and never killed: its journal, which survives a restart, is the truth, and data that is only
+in its memory is read before. Everything listens on loopback and ends with this process.
 """
 
 import asyncio
@@ -159,8 +159,9 @@ class Arena:
 async def open_arena(
     folder: Path, *, worker: Sequence[str], has_id_check: bool, clock_offsets: Mapping[str, float], log: IO[str]
 ) -> AsyncIterator[Arena]:
-    """Run everything until it is ready. `worker` are the interpreter's arguments for a worker; `log` takes every line
-    that a process writes. `clock_offsets` are by the names of the processes, in seconds."""
+    """Run everything until it is ready. `worker` are the interpreter's arguments for a worker; `log` receives every
+    line that a process writes. `clock_offsets` are by the names of the processes, in seconds.
+    """
     began, deaths, alerts = time.monotonic(), Counter[str](), set[Alert]()
 
     def write(name: str, line: str) -> None:
@@ -179,7 +180,7 @@ async def open_arena(
             supervisor=supervisor,
             session=session,
             ports=ports,
-            # The exchange tells its health where it serves.
+            # The exchange serves its health on its own port.
             probe_ports={"exchange": ports["exchange"], **{name: free_port() for name in PROCESSES}},
             environments={},
             database_url=postgres.url,
@@ -193,7 +194,7 @@ async def open_arena(
             clock_offsets=clock_offsets,
             alerts=alerts,
         )
-        # SIGQUIT is PostgreSQL's immediate stop: nothing here needs to outlive the run.
+        # SIGQUIT is PostgreSQL's immediate stop: no data is needed after the run.
         await supervisor.start(_lasting(postgres.program, end=signal.SIGQUIT))
         await asyncio.gather(
             supervisor.start(_lasting(_emptied(valkey.program, arena), end=signal.SIGKILL)),
@@ -216,7 +217,7 @@ def _lasting(program: Program, *, end: signal.Signals) -> Program:
 
 
 def _emptied(program: Program, arena: Arena) -> Program:
-    """Return the Valkey program, which starts empty when the arena says so."""
+    """Return the Valkey program, which starts empty when the arena requires it."""
     usual = program.prepare
 
     async def prepare() -> None:

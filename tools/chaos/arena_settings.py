@@ -32,7 +32,8 @@ SETTINGS: Mapping[str, str] = {
     "STREAM_SESSION_MIN_SECONDS": "1",
     "STOP_WITHIN_SECONDS": "4",
     "EXCHANGE_CONNECTIONS_MAX": "64",
-    # Opening one costs some 60 ms of CPU, most of it the server's, and every fault that kills brings new ones.
+    # Opening one costs some 60 ms of CPU, most of it the server's, and every fault that kills a process causes new
+    # ones.
     "DATABASE_POOL_CONNECTIONS_MAX": "5",
     "WORKER_DEQUEUE_TIMEOUT_SECONDS": "1",
 }

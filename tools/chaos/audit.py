@@ -1,13 +1,13 @@
-"""What the run's database notes about each write, and who made it: triggers that see every statement, whoever sends it.
+"""Triggers in the run's database that record each write and its writer, for every statement.
 
-The writer is the application name, which holds the process id: one life of one process. What cannot be told apart so is
-two terms of leadership, or two attempts at one order, of the same life of the same process.
+The writer is the application name, which contains the process id: one start of one process. Two terms of leadership, or
+two attempts at one order, of the same start of the same process cannot be distinguished.
 """
 
-# Placing: only rows that a claim or an attempt's end changes. Evidence is what the exchange, or a cancel, has shown.
-# Leadership: every write to the stream's position. Batches: each statement of an ingest that writes changes, with the
-# epoch that held at its commit: the function asks under a snapshot of its own, after whatever the statement waited for.
-# The functions have their owner's rights: the processes' roles see none of these tables.
+# Placing: only rows that a claim or an attempt's end changes. `has_evidence` is set by reports of the exchange, or a
+# cancel. Leadership: every write to the stream's position. Batches: each statement of an ingest that writes changes,
+# with the epoch at its commit: the function reads it under its own snapshot, after the locks that the statement waited
+# for. The functions have their owner's rights: the processes' roles cannot access these tables.
 AUDIT = """
 CREATE TABLE chaos_placing (
     order_id uuid, attempt_before int, attempt int, lease_left_seconds float8, is_leased bool,

@@ -1,4 +1,4 @@
-"""The calm after the storm: everything up again, then wait until nothing is left to do, then for the subscribers."""
+"""The quiet phase after the faults: start everything, wait until no work is left, then for the subscribers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,9 +22,10 @@ STILL_LOOKS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calm:
-    """How it came about, in seconds since the faults ended; None for what did not come in time.
+    """The course of the quiet phase, in seconds since the faults ended; None for steps that did not complete in time.
 
-    `behind_seconds` is the longest that a subscriber lacked a change that the database had (see `tools.chaos.lag`).
+    `behind_seconds` is the longest time for which a subscriber lacked a change that the database had (see
+    `tools.chaos.lag`).
     """
 
     quiet_seconds: float | None
@@ -34,7 +35,8 @@ class Calm:
 async def wait_for_calm(
     arena: Arena, ledger: Ledger, *, operator: Operator, journal: Journal, lag: Lag, history: History, ended_at: float
 ) -> Calm:
-    """Wait for quiet, then until every subscriber has what the database holds. `ended_at` is when the faults ended.
+    """Wait for quiet, then until every subscriber has received the database's state. `ended_at` is when the faults
+    ended.
 
     `operator` resolves what only a person can.
     """
@@ -60,7 +62,9 @@ async def _until(condition: Callable[[], Awaitable[bool]], *, deadline: float) -
 
 
 async def _is_still(arena: Arena, ledger: Ledger, journal: Journal, operator: Operator, history: History) -> bool:
-    """Every process serves, nothing is due but what was forgotten, and neither side has moved for a while."""
+    """Return whether every process serves, nothing is due except forgotten orders, and neither side has changed for
+    a while.
+    """
     before = None
     await journal.read_on(arena)
     for _ in range(STILL_LOOKS):

@@ -1,8 +1,8 @@
 """Invariant 4: statuses, versions and sequences. Pure.
 
-An order that was over is live again by a change of the kind REVIVED alone, or where it was FILLED by what the exchange
-takes back or changes: a bust or a correction, by itself or by an operator, or a restatement. And no report but REVIVED
-moves an order that was said not to be at the exchange, REJECTED or FAILED, to a status that it can only have there.
+An ended order becomes live again only by a change of the kind REVIVED, or, where it was FILLED, by a bust, a correction
+or a restatement, of the exchange or of an operator. And only REVIVED moves an order that was reported as not at the
+exchange, REJECTED or FAILED, to a status that it can only have there.
 """
 
 from collections import defaultdict

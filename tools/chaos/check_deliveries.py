@@ -1,4 +1,4 @@
-"""Invariant 5: each subscriber saw each change once, in order, and ended with the database's state. Pure."""
+"""Invariant 5: each subscriber received each change once, in order, and ended with the database's state. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -96,10 +96,11 @@ def _wrong_content(following: Following, message: Message, truth: _Truth) -> Ite
 
 
 def _may_have_missed(following: Following, seen: int | None, newest: int, truth: _Truth) -> bool:
-    """Return whether a completed stream told that fills were missing, or the exchange changed the order after its end:
-    it lived after all, or an execution was taken back, of which the own id may be listed as that of a fill before.
-    Or it only gave other words for the end: a look-up may show a rejection before the stream tells why. A late fill is
-    no reason."""
+    """Return whether a completed stream reported missing fills, or the exchange changed the order after its end: it
+    was live after all, or an execution was busted, whose own id may be listed as that of an earlier fill. Or only
+    the reason of the end changed: a look-up may report a rejection before the stream has its text. A late fill is
+    not a reason.
+    """
     if any(session.messages for session in following.sessions):
         last = next(session.messages[-1] for session in reversed(following.sessions) if session.messages)
         if last.shows_difference:

@@ -1,7 +1,7 @@
-"""Invariant 8: nothing is placed in a halted account. Pure.
+"""Invariant 8: no order is placed in a halted account. Pure.
 
-A halt is judged from its acknowledgement to the moment when its end was asked for. What a worker was sending at that
-moment may still arrive; the log of the exchange tells when it did.
+A halt is checked from its acknowledgement to the time of the request to resume. A submission in transit at that time
+may still arrive; the exchange's log has its time of arrival.
 """
 
 from bisect import bisect_right
@@ -44,6 +44,6 @@ def _by_account(evidence: Evidence) -> dict[str, list[HaltPeriod]]:
 
 
 def _halt_at(halts: list[HaltPeriod], at: float) -> HaltPeriod | None:
-    """Return the halt that holds at that moment; those of one account follow each other."""
+    """Return the halt in force at that time; those of one account do not overlap."""
     place = bisect_right(halts, at, key=lambda each: each.began) - 1
     return halts[place] if place >= 0 and at < halts[place].ended else None

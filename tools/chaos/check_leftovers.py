@@ -12,8 +12,9 @@ UNDECIDED = frozenset({"PENDING", "IN_DOUBT"})
 
 
 def check_leftovers(evidence: Evidence) -> Iterator[Violation]:
-    """Everything is decided and done, but what waits for an order that the exchange has forgotten; what was taken is
-    given back."""
+    """Check that all work is done, except for orders that the exchange has forgotten, and that all resources are
+    released.
+    """
     if evidence.quiet_seconds is None or evidence.quiet_seconds > QUIET_WITHIN_SECONDS:
         yield Violation(invariant=7, what=f"not quiet within {QUIET_WITHIN_SECONDS:g} s", subject="the system")
     excused = {order.order_id for order in evidence.venue_orders if order.is_forgotten}
@@ -30,7 +31,7 @@ def check_leftovers(evidence: Evidence) -> Iterator[Violation]:
         if order.is_cancel_due or (order.id in canceling - short and order.status not in FINAL):
             yield Violation(invariant=7, what=f"{order.status}, still to be canceled", subject=order.id)
     for leftover in evidence.leftovers:
-        # What is due of a forgotten order is tried again for ever: there may be jobs of it at any moment.
+        # Due work of a forgotten order is retried permanently: there may be jobs of it at any time.
         if leftover.value > leftover.allowed and not (waits and leftover.name.startswith(JOB_KEYS)):
             what = f"{leftover.name}: {leftover.value:g}, allowed are {leftover.allowed:g}"
             yield Violation(invariant=7, what=what, subject=leftover.name)

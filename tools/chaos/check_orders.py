@@ -50,8 +50,9 @@ def check_acknowledged(evidence: Evidence) -> Iterator[Violation]:
 
 
 def check_exchange(evidence: Evidence) -> Iterator[Violation]:
-    """Each order is at the exchange once at most, known on both sides, with the same terms, over on both sides or on
-    neither, and never sent twice without a look-up in between."""
+    """Check that each order is at the exchange once at most, known on both sides, with the same terms, ended on
+    both sides or on neither, and never sent twice without a look-up in between.
+    """
     ours = {order.id: order for order in evidence.orders}
     for order_id, count in Counter(order.order_id for order in evidence.venue_orders).items():
         if count > 1:
@@ -71,7 +72,7 @@ def _compare(order: StoredOrder, there: VenueOrder | None) -> Iterator[Violation
             yield Violation(invariant=2, what=what, subject=order.id)
         return
     if there.is_forgotten and order.venue_order_id is None:
-        # That it was accepted was never told here: it is absent at the exchange, as one that never came.
+        # Its acceptance was never reported here: it is absent at the exchange, like one that never arrived.
         if order.status not in NEVER_THERE | NOT_TOLD:
             yield Violation(invariant=2, what=f"{order.status} here and forgotten at the exchange", subject=order.id)
         return

@@ -1,6 +1,6 @@
 """Invariant 2 in the exchange's request log: no second submission of an id without a look-up that showed absence. Pure.
 
-The journal cannot show this while the exchange refuses an id that it has seen.
+The journal does not contain this while the exchange refuses an id that it has seen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,9 @@ RESUMED_WITHIN_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionCounts:
-    """How many submissions arrived, and those that repeat an id: after a look-up that showed absence, `excused` by a
-    pause, `not_judged` because the exchange's log in between is lost, and `bare`, all others."""
+    """The number of submissions, and of those that repeat an id: after a look-up that showed absence, `excused` by
+    a pause, `not_judged` because the exchange's log in between is lost, and `bare`, all others.
+    """
 
     submissions: int
     after_absence: int
@@ -69,5 +70,5 @@ def count_submissions(evidence: Evidence) -> SubmissionCounts:
 
 
 def has_just_ended(pause: Pause, request: VenueRequest) -> bool:
-    """Whether the process may have sent this request, or the one before it, as it went on."""
+    """Return whether the process may have sent this request, or the one before it, when it resumed."""
     return 0 <= request.at - pause.ended <= RESUMED_WITHIN_SECONDS

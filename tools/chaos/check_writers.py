@@ -13,7 +13,7 @@ def check_writers(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _check_attempts(evidence: Evidence) -> Iterator[Violation]:
-    # Rows of several writers come in no certain order: first who claimed, then what was done.
+    # Rows of several writers have no fixed order: sort claims before their results.
     claimants = {
         (step.order_id, step.attempt): step.writer
         for step in evidence.placing_steps
@@ -24,13 +24,15 @@ def _check_attempts(evidence: Evidence) -> Iterator[Violation]:
         if what is not None:
             yield Violation(invariant=6, what=what, subject=step.order_id)
         claimant = claimants.get((step.order_id, step.attempt), "nobody")
-        if _is_end_without_evidence(step) and claimant != step.writer:
+        if _is_end_without_report(step) and claimant != step.writer:
             what = f"attempt {step.attempt} of {claimant} was ended by {step.writer}"
             yield Violation(invariant=6, what=what, subject=step.order_id)
 
 
-def _is_end_without_evidence(step: PlacingStep) -> bool:
-    """Return whether the step ends a leased attempt without evidence, which only the process that made it may do."""
+def _is_end_without_report(step: PlacingStep) -> bool:
+    """Return whether the step ends a leased attempt without a report of the venue, which only the process that made
+    it may do.
+    """
     return step.lease_left_seconds is not None and not step.is_leased and not step.has_evidence
 
 

@@ -1,4 +1,4 @@
-"""Judges a run: the eight invariants over what it left behind. Pure."""
+"""Checks a run: the eight invariants over its records. Pure."""
 
 from collections.abc import Callable, Iterator, Sequence
 

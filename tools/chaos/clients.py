@@ -1,4 +1,4 @@
-"""How the run's clients speak to the API: their accounts and tokens, and one GraphQL request over HTTP."""
+"""The run's clients of the API: their accounts and tokens, and one GraphQL request over HTTP."""
 
 import time
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ def account(number: int) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Clients:
-    """Asks the API in the name of its accounts."""
+    """Sends requests to the API for its accounts."""
 
     urls: list[str]
     secret: str
@@ -37,7 +37,7 @@ class Clients:
 
     @property
     def is_answered(self) -> bool:
-        """Whether any API is worth asking now: a front end does not hammer at a closed door."""
+        """Return whether any API may be tried now: a front end does not retry an unreachable one continuously."""
         now = time.monotonic()
         return any(self._avoided_until.get(api, 0.0) <= now for api in range(len(self.urls)))
 
@@ -46,7 +46,7 @@ class Clients:
         self._avoided_until[api] = time.monotonic() + AVOIDED_SECONDS
 
     def choose(self, api: int) -> int:
-        """Return this API, or the next one while it does not answer: as behind a load balancer."""
+        """Return this API, or the next one while it does not answer, like a load balancer."""
         now = time.monotonic()
         if self._avoided_until.get(api, 0.0) <= now:
             return api

@@ -1,4 +1,4 @@
-"""What a run leaves behind to be judged: what clients were told, what the exchange did, what is stored. Plain values.
+"""The records of a run to check: answers to clients, actions of the exchange, stored rows. Plain values.
 
 Ids of orders are our order ids, texts of UUIDs; the journal's client order ids are replaced by them.
 """
@@ -19,7 +19,7 @@ def one(number: Decimal | str) -> Decimal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceAnswer:
-    """What one `placeOrder` was told: "ok" (acknowledged), "info" (no usable answer: perhaps) or "refused".
+    """The answer of one `placeOrder`: "ok" (acknowledged), "info" (no usable answer: perhaps stored) or "refused".
 
     Times are in epoch seconds.
     """
@@ -36,7 +36,7 @@ class PlaceAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAnswer:
-    """What one `cancelOrder` was told: "ok" (noted for good), "info" or "refused"."""
+    """The answer of one `cancelOrder`: "ok" (stored), "info" or "refused"."""
 
     order_id: str
     outcome: Literal["ok", "info", "refused"]
@@ -58,7 +58,9 @@ class Message:
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """One subscription from its start to its loss: asked for after `after` (None: from now), what came, in order."""
+    """One subscription from its start to its loss: its start position `after` (None: from now), and its messages,
+    in order.
+    """
 
     after: int | None
     messages: list[Message] = field(default_factory=list)
@@ -91,9 +93,10 @@ class Following:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
-    """An order that the exchange accepted, as it is there in the end: its terms, and what is filled after all busts and
-    corrections. `end` is how it ended there (filled, canceled, …), None while open. `is_forgotten`: nothing happens to
-    it any more, and nobody is told of it."""
+    """An order that the exchange accepted, in its last state: its terms, and its fills after all busts and
+    corrections. `end` is how it ended there (filled, canceled, …), None while open. `is_forgotten`: it no longer
+    changes, and is not reported.
+    """
 
     order_id: str
     venue_order_id: str
@@ -105,7 +108,9 @@ class VenueOrder:
 
     @property
     def is_short(self) -> bool:
-        """Whether the exchange calls it filled, and has taken back some of its executions: it never goes on there."""
+        """Return whether the exchange reports it as filled, and has busted some of its executions: it never
+        continues there.
+        """
         return self.end == "filled" and self.filled_quantity < self.quantity
 
 
@@ -124,8 +129,9 @@ class VenueExecution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredOrder:
-    """An order in the database, with its terms as they are now. `derived_status` is what its facts give by the domain's
-    rule."""
+    """An order in the database, with its current terms. `derived_status` is derived from its facts by the domain's
+    rule.
+    """
 
     id: str
     account_id: str
@@ -168,11 +174,11 @@ class StoredChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacingStep:
-    """One write to an order's placing, as a trigger in the database saw it. `writer` is one life of one process.
+    """One write to an order's placing, recorded by a trigger in the database. `writer` is one start of one process.
 
-    `lease_left_seconds` is what was left of the lease before the write (None: there was none, negative: it had ended).
-    `was_over`: placing was over already, as the exchange had shown the order while the attempt went on.
-    `has_evidence`: after the write the order holds something that the exchange has shown, or an end.
+    `lease_left_seconds` is the rest of the lease before the write (None: there was none, negative: it had ended).
+    `was_over`: placing had ended already, as the exchange had reported the order during the attempt. `has_evidence`:
+    after the write the order has a report of the exchange, or an end.
     """
 
     order_id: str
@@ -200,7 +206,7 @@ class LeaderStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One statement of an ingest that wrote changes, and the epoch that held when it was committed."""
+    """One statement of an ingest that wrote changes, and the epoch at its commit."""
 
     writer: str
     epoch: int
@@ -213,7 +219,7 @@ class VenueRequest:
     """A request about one order that arrived at the exchange: a submission, or a look-up by the client order id.
 
     `at` is in epoch seconds. `life` counts the starts of the exchange. `shows_absence` marks a look-up that the
-    exchange itself, and no gateway, has answered with 404.
+    exchange itself, not a gateway, has answered with 404.
     """
 
     order_id: str
@@ -239,7 +245,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaltPeriod:
-    """A halt of one account, from its acknowledgement to the moment when its end was asked for, in epoch seconds."""
+    """A halt of one account, from its acknowledgement to the request to resume, in epoch seconds."""
 
     account_id: str
     began: float
@@ -257,8 +263,9 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """All of it. `requests` are in the order of their arrival; `lives_cut_short` are the lives of the exchange whose
-    last requests are not known."""
+    """All records. `requests` are in the order of their arrival; `lives_cut_short` are the starts of the exchange
+    whose last requests are not known.
+    """
 
     place_answers: Sequence[PlaceAnswer] = ()
     cancel_answers: Sequence[CancelAnswer] = ()

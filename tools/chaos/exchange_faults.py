@@ -1,6 +1,6 @@
 """The faults of the exchange: its own, the answers of a gateway in front of it, its restart.
 
-What is set at the exchange it forgets when it is restarted, so all of it is set again then.
+The exchange loses its settings in a restart, so all of them are set again then.
 """
 
 import asyncio
@@ -65,9 +65,9 @@ MATCHING: Mapping[str, Any] = {"mode": "auto", "fill_delay_ms": 150, "fills_per_
 
 
 def usual_faults(*, habits: float, has_id_check: bool) -> Mapping[str, Any]:
-    """Return the usual faults with the rates of the habits multiplied.
+    """Return the usual faults with the rates of the exchange's own actions multiplied.
 
-    Where the exchange does not check ids it forgets nothing: an order that is shown to be absent is sent again.
+    Where the exchange does not check ids it forgets no orders: an order that is absent in look-ups is sent again.
     """
     rates = {name: rate if name == "within_ms" else min(rate * habits, 1) for name, rate in _HABITS.items()}
     return {**USUAL_FAULTS, "habits": rates if has_id_check else rates | {"forget_rate": 0}}
@@ -104,7 +104,7 @@ class ExchangeFaults:
             await self._set_all()
 
     async def repair(self) -> None:
-        """Take every fault away, after the restart that is under way."""
+        """Remove every fault, after a restart in progress."""
         self._active.clear()
         self._scripts.clear()
         self._late.clear()
@@ -118,7 +118,7 @@ class ExchangeFaults:
         await self.arena.control("POST", "disconnect", {"hold_slot_seconds": 0})
 
     async def restart(self) -> None:
-        """Restart the exchange; whoever stops waiting for it leaves it to its end."""
+        """Restart the exchange; a caller that is cancelled lets it finish."""
         self._restart = asyncio.create_task(self._restart_now())
         await asyncio.shield(self._restart)
 
@@ -139,7 +139,7 @@ class ExchangeFaults:
         await self._set_answers()
 
     async def list_late(self, seconds: float) -> None:
-        """Have fills listed so many seconds late, for that long."""
+        """Delay the listing of fills by that number of seconds, for that long."""
         self._late.append(seconds)
         await self._set_listing()
         await asyncio.sleep(seconds)
@@ -163,7 +163,7 @@ class ExchangeFaults:
     async def _restart_now(self) -> None:
         """Restart the exchange by SIGTERM; its log of requests is read to its end before.
 
-        It is put down first: what arrives after the log was read executes nothing and proves nothing.
+        It is set to `down` first: requests after the log was read execute nothing and prove nothing.
         """
         async with self._setting:
             await self.arena.control("PUT", "faults", {"down": True})
@@ -212,7 +212,7 @@ class ExchangeFaults:
         await self.arena.control("PUT", "listing", {"late_seconds": max(self._late, default=0)})
 
     async def _put_answers(self) -> None:
-        # Of several gateway faults at once the newest answers first, until its scripts are used up.
-        # The exchange takes SCRIPTS_MAX scripts: four faults at once have more, and the oldest are left out.
+        # Of several gateway faults at the same time the newest answers first, until its scripts are used up. The
+        # exchange accepts SCRIPTS_MAX scripts: four concurrent faults have more, and the oldest are left out.
         scripts = [script for each in reversed(self._scripts) for script in each]
         await self.arena.control("PUT", "answers", scripts[:SCRIPTS_MAX])

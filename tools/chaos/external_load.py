@@ -1,7 +1,7 @@
-"""External orders: what people, other programs and the broker do on the same account, beside our load.
+"""External orders: of people, other programs and the broker on the same account, concurrent with the load.
 
-More of them rest than a page of the venue's list of open orders holds, so that ours are on a later page. What each
-order is and what becomes of it follows from the seed and its number.
+More of them stay open than a page of the venue's list of open orders contains, so that ours are on a later page. Each
+order and its end are determined by the seed and its number.
 """
 
 import asyncio
@@ -104,7 +104,7 @@ def _kinds(price: str, *, symbol: str) -> Mapping[str, Json]:
 
 
 def _client_order_id(random: Random, number: int) -> str | None:
-    """Return an id as other programs choose them, some like ours of before; None leaves it to the venue."""
+    """Return an id like those of other programs, some in our old form; None lets the venue generate it."""
     random_uuid = str(UUID(int=random.getrandbits(128), version=4))
     return random.choice((None, f"desk-{random_uuid}", f"Überweisung {number} / {random_uuid} #%&", random_uuid))
 

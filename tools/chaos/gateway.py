@@ -1,7 +1,7 @@
 """Answers of a gateway in front of the venue, as scripts for `PUT /simulator/answers`. Pure.
 
-Nothing that a gateway says is the venue's word on an order: not that it was refused, not that it does not exist, not
-that it cannot be canceled.
+An answer of a gateway is not the venue's: it does not prove that an order was refused, does not exist, or cannot be
+canceled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class GatewayAnswer:
     content_type: str = "application/json"
 
     def script(self, request: tuple[str, str], *, times: int, after_execution: bool = False) -> Script:
-        """Return the script that gives this answer to that kind of request."""
+        """Return the script with this answer to that kind of request."""
         method, path = request
         return {
             "method": method,

@@ -34,7 +34,7 @@ class Halts:
     _count: int = 0
 
     async def halt(self, seconds: float) -> None:
-        """Halt some accounts for that long; those of a halt that is under way are left out."""
+        """Halt some accounts for that long, except those of a halt in progress."""
         random = Random(f"{self.seed}:halt:{self._count}")
         self._count += 1
         chosen = {account(random.randrange(ACCOUNTS)) for _ in range(ACCOUNTS_AT_ONCE)}
@@ -49,7 +49,7 @@ class Halts:
         await self.resume(accounts)
 
     async def repair(self) -> None:
-        """Resume whatever is halted; raises TimeoutError when that is not answered."""
+        """Resume all halted accounts; raises TimeoutError when that is not answered."""
         async with asyncio.timeout(RESUME_WITHIN_SECONDS):
             await self.resume(sorted(self._began))
 
@@ -70,7 +70,7 @@ class Halts:
             self.history.note("halted", account=account_id, began=began, ended=ended)
 
     async def _ask(self, query: str, account_id: str, field_name: str, told: set[str]) -> None:
-        """Ask until one of the answers is told."""
+        """Repeat the request until it has one of the answers."""
         body = {"input": {"accountId": account_id, "reason": "a fault run"}}
         number = 0
         while True:

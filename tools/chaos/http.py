@@ -1,6 +1,7 @@
-"""HTTP/1.1 as the load needs it and no more: POST on kept connections, one request at a time on each.
+"""HTTP/1.1 as the load needs it: POST on reused connections, one request at a time on each.
 
-A general client costs half a millisecond of CPU a request, which on a small machine is taken from what is under test.
+A general client costs half a millisecond of CPU a request, which on a small machine is taken from the system under
+test.
 """
 
 import asyncio
@@ -13,26 +14,26 @@ LENGTH = b"content-length:"
 
 
 class Connections:
-    """The kept connections to some servers, opened as they are needed."""
+    """The idle connections to some servers, opened when needed."""
 
     def __init__(self) -> None:
         self._idle: defaultdict[str, list[_Connection]] = defaultdict(list)
 
     async def post(self, url: str, path: str, body: bytes, *, token: str, timeout_seconds: float) -> bytes:
-        """Return the body of the answer, whatever its status. Raise OSError, TimeoutError or ValueError."""
+        """Return the body of an answer with any status. Raise OSError, TimeoutError or ValueError."""
         async with asyncio.timeout(timeout_seconds):
             connection = await self._take(url)
             try:
                 answer = await connection.ask(_request(path, body, token=token))
             except BaseException:
-                # Its answer may still come: nobody else must get it.
+                # Its answer may still arrive: no other request may receive it.
                 connection.close()
                 raise
         self._idle[url].append(connection)
         return answer
 
     def close(self) -> None:
-        """Close all that are idle."""
+        """Close all idle ones."""
         for connections in self._idle.values():
             for connection in connections:
                 connection.close()

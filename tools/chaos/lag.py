@@ -1,8 +1,8 @@
 """How far the subscribers are behind the database once the faults have ended.
 
-The clock of a change starts when the database was first seen to have it, and at the earliest when the last fault was
-taken away: what is placed and filled while the backlog is worked off is delivered as it comes, so counting all of it
-from the end of the faults would measure the backlog, which invariant 7 bounds by itself.
+The delay of a change starts when the database was first seen to have it, and at the earliest when the last fault was
+removed: changes of the backlog are delivered as they are made, so measuring all of them from the end of the faults
+would measure the backlog, which invariant 7 bounds separately.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ class Lag:
     _marks: defaultdict[str, list[tuple[float, int]]] = field(default_factory=lambda: defaultdict(list))
 
     async def watch(self, ledger: Ledger) -> None:
-        """Look again and again, until cancelled."""
+        """Compare repeatedly, until cancelled."""
         while True:
-            with suppress(*OUTAGES):  # Not back yet: the clock of what it has starts with the next look.
+            with suppress(*OUTAGES):  # Not reconnected yet: the delay of its changes starts with the next comparison.
                 await self.look(ledger)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def look(self, ledger: Ledger) -> bool:
-        """Return whether every subscriber has what the database holds now. Raise one of OUTAGES."""
+        """Return whether every subscriber has received the database's current state. Raise one of OUTAGES."""
         positions = await ledger.sequences()
         positions |= await ledger.versions([each.order_id for each in self._waiting() if each.order_id is not None])
         now = asyncio.get_running_loop().time()
@@ -41,14 +41,14 @@ class Lag:
         return self.behind_seconds(now=now) == 0
 
     def note(self, positions: Mapping[str, int], *, now: float) -> None:
-        """Note what the database holds: sequences by account, versions by order."""
+        """Record the database's state: sequences by account, versions by order."""
         for key, position in positions.items():
             marks = self._marks[key]
             if not marks or marks[-1][1] < position:
                 marks.append((now, position))
 
     def behind_seconds(self, *, now: float) -> float:
-        """Return for how long the subscriber who is furthest behind has lacked something; 0 for none."""
+        """Return for how long the last subscriber has lacked a change; 0 for none."""
         worst = max((self._lacks_seconds(each, now) for each in self._waiting()), default=0.0)
         self.worst_seconds = max(self.worst_seconds, worst)
         return worst
@@ -59,6 +59,6 @@ class Lag:
     def _lacks_seconds(self, following: Following, now: float) -> float:
         seen = following.last_place or 0
         marks = self._marks.get(following.order_id or following.account_id, [])
-        # A subscriber whose change came between the two questions lacks nothing; one that lacks a change does from
-        # the first look on that showed it, and for at least one moment.
+        # A subscriber that received its change between the two reads lacks nothing; one that lacks a change lacks it
+        # from the first comparison that showed it.
         return next((max(now - at, LOOK_EVERY_SECONDS) for at, position in marks if position > seen), 0.0)

@@ -1,6 +1,6 @@
-"""The arena's database as the run reads it: what is still due, who is connected, and in the end all rows.
+"""The run's reads of the arena's database: due work, connections, and at the end all rows.
 
-Texts and numbers that occur again and again are kept once: a run of ten minutes leaves millions of them.
+Repeated texts and numbers are interned: a run of ten minutes has millions of them.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -21,7 +21,7 @@ READ_TIMEOUT_SECONDS = 30.0
 READ_AT_ONCE_ROWS = 5_000
 APPLICATION_NAME = "chaos"
 
-# Each count by the partial index of its column: this is asked several times a second, of a table that grows.
+# Each count uses the partial index of its column: it is read several times a second, from a growing table.
 _UNDECIDED = """
 SELECT (SELECT count(*) FROM orders WHERE submit_due_at IS NOT NULL AND venue_client_order_id <> ALL($1)) AS to_place,
     (SELECT count(*) FROM orders WHERE cancel_due_at IS NOT NULL AND venue_client_order_id <> ALL($1)) AS to_cancel
@@ -31,7 +31,7 @@ SELECT application_name, count(*) AS count FROM pg_stat_activity
 WHERE application_name LIKE 'fillwire%' GROUP BY application_name
 """
 _END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'fillwire%'"
-# A row that amends or repeats is another id of one that counts; one without a quantity is known by its bust alone.
+# A row that amends or repeats is another id of one that counts; one without a quantity is known only by its bust.
 _EXECUTIONS = """
 SELECT e.id, e.venue_execution_id, e.order_id::text, e.is_busted,
     coalesce(e.correction_quantity, e.fill_quantity) AS quantity, coalesce(e.correction_price, e.fill_price) AS price
@@ -74,14 +74,14 @@ async def end_sessions(url: str) -> None:
 
 
 class Ledger:
-    """Asks the database short questions on one connection, which is opened again when it was lost."""
+    """Runs short queries on one connection, which is reopened when it was lost."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def undecided(self, *, forgotten: Collection[str] = ()) -> tuple[int, int]:
-        """How many orders are still to be placed, and how many cancel requests are open. Raises one of OUTAGES.
+        """Return the number of orders still to be placed, and of open cancel requests. Raises one of OUTAGES.
 
         Those of `forgotten`, by the exchange's client order ids, are left out.
         """
@@ -125,7 +125,7 @@ class Ledger:
         return [(row["id"], _execution(row)) for row in rows]
 
     async def open_at_venue(self) -> set[str]:
-        """Return the exchange's client order ids of the orders that are open there, as far as is known here.
+        """Return the exchange's client order ids of the orders that are open there according to the database.
 
         Raise one of OUTAGES.
         """
@@ -133,7 +133,7 @@ class Ledger:
         return {row["name"] for row in rows}
 
     async def connections(self) -> dict[str, int]:
-        """Return how many connections each of our processes holds, by its application name. Raise one of OUTAGES."""
+        """Return the number of connections of each of our processes, by its application name. Raise one of OUTAGES."""
         return {row["application_name"]: row["count"] for row in await self._fetch(_CONNECTIONS)}
 
     async def read_all(self) -> Stored:

@@ -1,4 +1,5 @@
-"""What a process may hold after the calm: what it held before the load, and what its pools keep open by design.
+"""The allowed resources of a process after the quiet phase: those from before the load, and those that its pools keep
+open by design.
 
 Counted: tasks of the event loop, open files and sockets, connections to PostgreSQL and Valkey, the API's websockets and
 subscribers, and every key in Valkey by its kind.
@@ -40,12 +41,12 @@ Held = Mapping[str, float]
 
 
 async def look(arena: Arena, ledger: Ledger) -> Held:
-    """Return what every process holds at the moment."""
+    """Return the current resources of every process."""
     held: dict[str, float] = {}
     for name in PROCESSES:
         series = await arena.metrics(name)
         held[f"tasks of {name}"] = series[TASKS]
-        held[f"open files of {name}"] = series.get(OPEN_FILES, 0)  # Only where /proc tells.
+        held[f"open files of {name}"] = series.get(OPEN_FILES, 0)  # Only where there is /proc.
         if name in APIS:
             held[f"sockets of {name}"] = series.get("fillwire_sockets", 0)
             held[f"subscribers of {name}"] = series.get("fillwire_subscribers", 0)
@@ -58,10 +59,10 @@ async def look(arena: Arena, ledger: Ledger) -> Held:
 
 
 async def look_for_leftovers(arena: Arena, ledger: Ledger, before: Held, *, ended_at: float) -> Sequence[Leftover]:
-    """Look after every subscriber has left, and again until everything is given back, or should be by now.
+    """Compare after every subscriber has left, and again until everything is released, or the time is up.
 
-    A process that ends in the meantime, though no fault is injected any more, is a leftover as well. Raises one of
-    OUTAGES or aiohttp.ClientError when a process does not answer by then.
+    A process that ends in this phase, in which no fault is injected, is a leftover as well. Raises one of OUTAGES or
+    aiohttp.ClientError when a process does not answer in time.
     """
     loop = asyncio.get_running_loop()
     deadline = max(ended_at + GIVEN_BACK_WITHIN_SECONDS, loop.time() + GIVEN_BACK_AT_LEAST_SECONDS)
@@ -87,7 +88,7 @@ def ends_in_the_calm(deaths: Counter[str], before: Counter[str]) -> Sequence[Lef
 
 
 def compare(held: Held, before: Held) -> Sequence[Leftover]:
-    """Return what is held beside the most that may be; of processes of one kind the one that held most counts."""
+    """Return the resources and their allowed maximum; of processes of one kind the one with the most counts."""
     by_kind: defaultdict[str, float] = defaultdict(float)
     for what, value in before.items():
         by_kind[_kind(what)] = max(by_kind[_kind(what)], value)
@@ -116,7 +117,7 @@ def _kind(what: str) -> str:
 def _by_kind(keys: Sequence[str]) -> Mapping[str, float]:
     counts: Counter[str] = Counter()
     for key in keys:
-        # Of an unknown kind the uuid, or what else comes last, does not matter.
+        # For an unknown kind the uuid, or the last part, is ignored.
         kind = next((kind for kind in KEYS if re.fullmatch(kind, key)), key.rpartition(":")[0] or key)
         counts[f"keys {kind}"] += 1
     return dict(counts)

@@ -1,7 +1,7 @@
 """The load: orders over HTTP with a client order id each, repeats of the same id, cancels.
 
-What each order is and whether it is repeated or canceled follows from the seed and its number. How many there are
-follows from what the machine accepts: no more orders due than the bound below, no more requests open than the window.
+Each order, and whether it is repeated or canceled, is determined by the seed and its number. Their number depends on
+the machine: no more orders due than the bound below, no more requests open than the window.
 """
 
 import asyncio
@@ -64,9 +64,9 @@ class Plan:
 
 
 def plan_order(*, seed: int, number: int) -> Plan:
-    """Return the order of that number; market orders mostly, some limit orders that fill and some that do not.
+    """Return the order of that number; mostly market orders, some limit orders that fill and some that do not.
 
-    What does not fill rests, and is canceled by the exchange where it had to trade at once.
+    One that does not fill stays open, or is canceled by the exchange if it is IOC or FOK.
     """
     random = Random(f"{seed}:order:{number}")
     instrument = random.choice([each for each in listed_instruments() if each.tradable])
@@ -95,7 +95,9 @@ def plan_order(*, seed: int, number: int) -> Plan:
 
 @dataclass(slots=True, kw_only=True)
 class Load:
-    """Places orders until stopped. `on_acknowledged` is told the account and the node id of each acknowledged order."""
+    """Places orders until stopped. `on_acknowledged` is called with the account and the node id of each
+    acknowledged order.
+    """
 
     clients: Clients
     ledger: Ledger
@@ -120,7 +122,7 @@ class Load:
         return len({answer.order_id for answer in self.place_answers if answer.outcome == "ok"})
 
     async def run(self, *, seconds: float) -> None:
-        """Place orders for that long, then wait for those under way."""
+        """Place orders for that long, then wait for open requests."""
         loop = asyncio.get_running_loop()
         ends, step = loop.time() + seconds, 1 / self.orders_per_second
         watching = asyncio.create_task(self._watch())
@@ -163,7 +165,7 @@ class Load:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _live(self, plan: Plan) -> None:
-        order_id = await self._place_until_told(plan)
+        order_id = await self._place_until_answered(plan)
         if order_id is None:
             return
         if plan.is_repeated:
@@ -172,7 +174,7 @@ class Load:
             await asyncio.sleep(plan.cancel_after)
             await self._cancel(plan, order_id)
 
-    async def _place_until_told(self, plan: Plan) -> str | None:
+    async def _place_until_answered(self, plan: Plan) -> str | None:
         """Return the node id of the order once it is acknowledged; None when the client gives up or is refused."""
         first = plan.random.randrange(len(self.clients.urls))
         for number in range(TRIES_MAX):
@@ -184,7 +186,7 @@ class Load:
                 return None
             pause = plan.random.uniform(RETRY_PAUSE_MIN_SECONDS, RETRY_PAUSE_MAX_SECONDS)
             await asyncio.sleep(pause)
-            while not self.clients.is_answered and not self._is_over:  # noqa: ASYNC110  # Nobody tells when it is back.
+            while not self.clients.is_answered and not self._is_over:  # noqa: ASYNC110  # There is no event for its return.
                 await asyncio.sleep(pause)
         return None
 

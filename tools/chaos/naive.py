@@ -1,8 +1,8 @@
-"""`python -m tools.chaos.naive`: the negative control, a worker as most people build it.
+"""`python -m tools.chaos.naive`: the negative control, a worker as commonly built.
 
-A plain SAQ job for each order with eight retries and a back-off. It sends without a claim, never looks up, takes a
-refusal at its word, and has no sweeper; canceling is ours, but for the sweeper. Without faults it does its work. A
-fault run with it must find violations, or the run proves nothing.
+A plain SAQ job for each order with eight retries and a back-off. It sends without a claim, never looks up, believes
+every refusal, and has no sweeper; canceling is ours, without the sweeper. Without faults it works. A fault run with it
+must find violations, or the run proves nothing.
 """
 
 import sys

@@ -44,7 +44,7 @@ _PAUSES = frozenset({Kind.PAUSED, Kind.PAUSED_BRIEFLY, Kind.VALKEY_PAUSED})
 
 @dataclass(slots=True, kw_only=True)
 class Nemesis:
-    """Harms the arena. `injected` counts what was done, by kind; `pauses` are those of processes of ours."""
+    """Injects faults into the arena. `injected` counts them, by kind; `pauses` are those of our processes."""
 
     arena: Arena
     history: History
@@ -76,7 +76,7 @@ class Nemesis:
                 tasks.create_task(self._inject(injection))
 
     async def repair(self) -> None:
-        """Take every fault away; processes that are down come back by themselves."""
+        """Remove every fault; processes that are down are restarted by the supervisor."""
         await self.exchange.repair()
         for name in PROCESSES:
             self.arena.send(name, signal.SIGCONT)
@@ -145,7 +145,7 @@ class Nemesis:
             self.pauses.append(Pause(process=name, began=began, ended=time.time()))
 
     async def _live_otherwise(self, injection: Injection, settings: Mapping[str, str]) -> None:
-        """Kill the process, let its next life have these settings, and kill it again unless it has died of them."""
+        """Kill the process, start it with these settings, and kill it again unless it ended because of them."""
         name = injection.target
         self.arena.environments[name] |= settings
         self.arena.send(name, signal.SIGKILL)
@@ -160,7 +160,7 @@ class Nemesis:
         return crash is not None or offset != usual
 
     async def _roll(self) -> None:
-        """Restart every process in turn: ask it to stop, and wait until its successor serves."""
+        """Restart every process in turn: stop it, and wait until its successor serves."""
         for name in PROCESSES:
             if self.arena.send(name, signal.SIGTERM) is None:
                 continue

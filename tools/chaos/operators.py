@@ -1,11 +1,12 @@
-"""The operator of a run: resolves by hand what no machine can, with the exchange's journal as its statement.
+"""The operator of a run: resolves by hand what cannot be resolved automatically, with the exchange's journal as the
+statement.
 
-- A bust or correction that the stream did not bring is in no list. The exchange then counts less than is recorded,
-  which is alerted as `fills_excess`: the executions that it does not have are taken back.
-- An order whose terms were changed before it was known here is not taken for ours: `venue_order_mismatch`. The
+- A bust or correction that the stream did not send is in no list. The exchange then counts less than is recorded, which
+  is alerted as `fills_excess`: the executions that it does not have are busted.
+- An order whose terms were changed before it was known here is not recognized as ours: `venue_order_mismatch`. The
   exchange's order is adopted.
 
-Only what was alerted is resolved: what nobody is told of is a violation.
+Only alerted orders are resolved: a difference without an alert is a violation.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ Action = Mapping[str, str]
 
 @dataclass(slots=True, kw_only=True)
 class Operator:
-    """Resolves orders. `resolved` says what was done, by the ids of what it was done to."""
+    """Resolves orders. `resolved` counts actions by the ids that they were applied to."""
 
     arena: Arena
     clients: Clients
@@ -47,9 +48,9 @@ class Operator:
     _refused: set[str] = field(default_factory=set)
 
     async def resolve(self) -> None:
-        """Do what the alerts so far call for. Raises one of OUTAGES.
+        """Resolve the alerts so far. Raises one of OUTAGES.
 
-        A halt whose request was not answered may begin after its end was asked for: it is ended, too.
+        A halt whose request was not answered may begin after the request to resume: it is ended, too.
         """
         await self.halts.resume(await self.ledger.halted_accounts())
         actions: list[tuple[UUID, Action]] = []
@@ -91,7 +92,7 @@ class Operator:
         if outcome == "ResolveOrderSuccess":
             self.resolved[_key(action)] = DONE[next(iter(action))]
         elif outcome not in {None, "Unavailable"}:
-            self._refused.add(_key(action))  # The machines have resolved it meanwhile, or nobody can.
+            self._refused.add(_key(action))  # It was resolved automatically meanwhile, or cannot be resolved.
 
 
 def _key(action: Action) -> str:

@@ -20,10 +20,10 @@ SKEW_MAX_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What was asked for. `minutes` is how long the faults go on; start, calm and check come on top.
+    """The requested options. `minutes` is the duration of the faults; start, quiet phase and check are additional.
 
-    `habits` multiplies the rates of what the exchange does by itself, such as busts, and `skew` is how many seconds the
-    clocks of the processes and of the exchange are off at most.
+    `habits` multiplies the rates of the exchange's own actions, such as busts, and `skew` is the highest offset of the
+    clocks of the processes and of the exchange, in seconds.
     """
 
     minutes: float
@@ -39,7 +39,7 @@ class Options:
 
     @property
     def must_violate(self) -> bool:
-        """Whether something is broken on purpose, so that a run without a violation proves nothing."""
+        """Return whether a rule is broken on purpose, so that a run without a violation proves nothing."""
         return self.naive or self.sabotage is not None
 
     @property

@@ -1,4 +1,4 @@
-"""Tells how a run goes while it goes, a line every few seconds, and reads on in the exchange's journal meanwhile."""
+"""Prints the progress of a run, a line every few seconds, and reads the exchange's journal meanwhile."""
 
 import asyncio
 from contextlib import suppress

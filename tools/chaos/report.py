@@ -1,4 +1,4 @@
-"""What a run tells: what was injected, what was checked, the figures, the verdict, and how to repeat it. Pure."""
+"""The report of a run: the injected faults, the checks, the figures, the verdict, and how to repeat it. Pure."""
 
 import re
 from collections import Counter, defaultdict
@@ -19,7 +19,9 @@ NUMBER = re.compile(r"[- ]\d+$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What the run reached. `deaths` counts ends of processes by name and cause, `reconnects` those of subscribers."""
+    """The figures of the run. `deaths` counts ends of processes by name and cause, `reconnects` those of
+    subscribers.
+    """
 
     total_seconds: float
     checking_seconds: float
@@ -121,7 +123,7 @@ def _submitted(options: Options, evidence: Evidence) -> Iterator[str]:
 
 
 def _left(leftovers: Sequence[Leftover]) -> str:
-    """Return each kind once: the most that one process holds, of what is allowed."""
+    """Return each kind once: the highest count of one process, among the allowed."""
     kinds: dict[str, Leftover] = {}
     for each in leftovers:
         kind = NUMBER.sub("", each.name)

@@ -1,7 +1,7 @@
-"""The requests that arrived at the exchange, read on from its log, which it keeps in memory only.
+"""The requests that arrived at the exchange, read from its log, which is in its memory only.
 
-The run reads the log to its end before it restarts the exchange. Of an exchange that ended otherwise the last requests
-are lost: its life counts as cut short, and nothing is concluded from what is missing there.
+The run reads the log to its end before it restarts the exchange. If the exchange ended otherwise the last requests are
+lost: that start counts as cut short, and nothing is concluded from missing requests.
 """
 
 import asyncio
@@ -30,9 +30,9 @@ Json = dict[str, Any]
 
 
 class RequestTrail:
-    """The submissions and look-ups so far. `lives_cut_short` are those whose last requests are not known.
+    """The submissions and look-ups so far. `lives_cut_short` are the starts whose last requests are not known.
 
-    `scripted` counts what scripts answered in the exchange's place, by the kind of request.
+    `scripted` counts scripted answers, by the kind of request.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class RequestTrail:
             await asyncio.sleep(READ_EVERY_SECONDS)
 
     async def read_on(self, arena: Arena, *, is_end: bool = False) -> None:
-        """Read what is new. With `is_end` nothing that matters comes after it in this life of the exchange.
+        """Read new entries. With `is_end` no relevant request follows in this start of the exchange.
 
         Raises aiohttp.ClientError or TimeoutError when the exchange does not answer.
         """
@@ -73,7 +73,7 @@ class RequestTrail:
         self._process_id = process_id
 
     def take(self, page: Json, *, is_end: bool = False) -> bool:
-        """Take a page of the log; return whether it is the last page so far."""
+        """Add a page of the log; return whether it is the last page so far."""
         if page["first"] > self._read + 1:
             self._begin_life(read=page["first"] - 1)
         rows: Sequence[Json] = page["requests"]

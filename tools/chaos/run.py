@@ -137,7 +137,7 @@ async def _ended(*tasks: "asyncio.Task[None]") -> None:
 
 
 async def _rage(options: Options, nemesis: Nemesis) -> None:
-    """Inject every fault of the schedule, then take all of them away."""
+    """Inject every fault of the schedule, then remove all of them."""
     await nemesis.prepare()
     schedule = make_schedule(seed=options.seed, seconds=options.storm_seconds, has_id_check=options.has_id_check)
     try:

@@ -1,6 +1,6 @@
-"""Sabotages: one rule of the product each, broken in the process that runs it. A run with one must find violations.
+"""Sabotages: each breaks one rule of the product in the process that runs it. A run with one must find violations.
 
-`python -m tools.chaos.sabotage NAME` is a worker with that sabotage. Nothing of it is in the product.
+`python -m tools.chaos.sabotage NAME` is a worker with that sabotage. The product contains nothing of it.
 """
 
 import re
@@ -31,7 +31,7 @@ Patch = Callable[[object, str, object], None]
 
 
 def skip_look_ups(patch: Patch) -> None:
-    """Send again without a look-up, as if the venue had said that it does not have the order."""
+    """Send again without a look-up, as if the venue had answered that it does not have the order."""
 
     async def look_up(_self: Submission, _claim: Claim) -> None:
         return None
@@ -40,7 +40,7 @@ def skip_look_ups(patch: Patch) -> None:
 
 
 def ignore_claims(patch: Patch) -> None:
-    """Claim orders under the lease of another attempt: whatever is due within the hour is due now."""
+    """Claim orders under the lease of another attempt: orders due within the hour count as due now."""
     for name in ("CLAIM", "CLAIM_DUE"):
         statement, changes = DUE.subn(r"\1 + interval '1 hour'", getattr(db.order_claimer, name))
         assert changes == 1, statement
@@ -48,7 +48,7 @@ def ignore_claims(patch: Patch) -> None:
 
 
 def believe_refusals(patch: Patch) -> None:
-    """Reject an order for good by any 4xx that answers its submission, whoever it is from."""
+    """Reject an order permanently on any 4xx that answers its submission, of the venue or a gateway."""
     outcome_of = outcomes.submission_outcome
     result_of = AttemptPolicy.result_of
 
@@ -76,14 +76,14 @@ SABOTAGES: Mapping[str, Callable[[Patch], None]] = MappingProxyType(
 
 
 def replace_attribute(owner: object, name: str, value: object) -> None:
-    """Replace an attribute; raises AttributeError when the product has none of that name any more."""
+    """Replace an attribute; raises AttributeError when the product no longer has it."""
     getattr(owner, name)
     setattr(owner, name, value)
 
 
 def main(name: str) -> int:
     """Run a worker with that sabotage; return its exit code."""
-    from tools.chaos import skewed_process  # noqa: PLC0415  # It takes the product's modules as they are then.
+    from tools.chaos import skewed_process  # noqa: PLC0415  # It imports the product's modules in their patched state.
 
     SABOTAGES[name](replace_attribute)
     return skewed_process.main("worker")

@@ -1,6 +1,6 @@
-"""What is injected and when, by seed alone. Pure: the same seed and length give the same faults.
+"""The injected faults and their times, by seed. Pure: the same seed and length have the same faults.
 
-Kinds are dealt from a deck that holds each as often as its weight, so that a run of a minute sees every kind.
+Kinds are dealt from a deck that contains each as often as its weight, so that a run of a minute has every kind.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ CRASH_POINTS: Mapping[str, Sequence[str]] = {
 
 
 class Kind(StrEnum):
-    """Every kind of fault, in the words of the report."""
+    """Every kind of fault, as named in the report."""
 
     KILLED = "process killed"
     PAUSED = "process paused beyond its lease"
@@ -42,7 +42,7 @@ class Kind(StrEnum):
     VALKEY_PAUSED = "Valkey paused"
     POSTGRES_RESTARTED = "PostgreSQL restarted in immediate mode"
     SESSIONS_ENDED = "PostgreSQL's connections terminated"
-    VENUE_AMBIGUOUS = "exchange accepts and does not say so"
+    VENUE_AMBIGUOUS = "exchange accepts without an answer"
     VENUE_ERRORS = "exchange answers 5xx"
     VENUE_SLOW = "exchange slower than the time-out"
     VENUE_DOWN = "exchange down"
@@ -66,7 +66,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection:
-    """One fault: when (seconds since the storm began), what, upon whom, for how long, at which crash point."""
+    """One fault: time (seconds since the start of the faults), kind, target, duration, crash point."""
 
     at: float
     kind: Kind
@@ -76,10 +76,10 @@ class Injection:
 
 
 def make_schedule(*, seed: int, seconds: float, has_id_check: bool = True) -> Sequence[Injection]:
-    """Return every fault of a storm of that length.
+    """Return every fault of a run of that length.
 
     Where the exchange does not check client order ids, no process is paused beyond half its lease: a request that it
-    sends after that could not be told from a second order.
+    sends after that could create a second order.
     """
     random = Random(f"{seed}:nemesis")
     kinds = _deal(random)

@@ -1,7 +1,8 @@
 """`python -m tools.chaos.skewed_process NAME`: one of our processes with its clock CLOCK_OFFSET_SECONDS off.
 
-The clock is put off before anything that asks it is imported. Of the simulated exchange it is the clock that clients
-see. The clocks of PostgreSQL, Valkey and the run itself stay right, so each process differs from them as well.
+The clock is patched before any module that reads it is imported. For the simulated exchange it is the clock that
+clients see. The clocks of PostgreSQL, Valkey and the run itself stay correct, so each process differs from them as
+well.
 """
 
 import gc
@@ -18,7 +19,7 @@ OFFSET_SETTING = "CLOCK_OFFSET_SECONDS"
 
 
 def main(name: str) -> int:
-    """Run the process; gives its exit code."""
+    """Run the process; return its exit code."""
     offset_seconds = float(os.environ.get(OFFSET_SETTING, "0"))
     if name == "exchange":
         exchange = import_module("runtime.processes.exchange")
@@ -26,7 +27,7 @@ def main(name: str) -> int:
     elif offset_seconds:
         _put_off(offset_seconds)
     gc.disable()  # As `python -m runtime` does.
-    module = import_module(f"runtime.processes.{name}")  # It takes the clock at its import.
+    module = import_module(f"runtime.processes.{name}")  # It reads the clock at its import.
     return runtime.processes.lifecycle.run_process(name, module.run, requires=module.REQUIRES)
 
 

@@ -1,8 +1,8 @@
-"""The subscribers: graphql-transport-ws over both APIs. They reconnect from where they were, and record every message.
+"""The subscribers: graphql-transport-ws over both APIs. They reconnect from their positions, and record every message.
 
-A third follows accounts, each from the beginning to the end of the run. The others follow one fresh order of their
+A third follows accounts, each from the beginning to the end of the run. The others follow one new order of their
 account after the other, on one connection as long as it lasts. There are more accounts than followed ones, so that a
-change goes to one subscriber or two: the clients must not take the machine from what is under test.
+change is sent to one or two subscribers: the clients must not take processor time from the system under test.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ Json = dict[str, Any]
 
 @dataclass(slots=True, kw_only=True)
 class Subscribers:
-    """All of them. `followings` is what they have seen."""
+    """All subscribers. `followings` are their records."""
 
     clients: Clients
     history: History
@@ -88,7 +88,7 @@ class Subscribers:
                 tasks.create_task(self._subscribe(number))
 
     async def _subscribe(self, number: int) -> None:
-        """Subscribe again and again, until there is nothing to follow any more."""
+        """Subscribe repeatedly, until there is nothing left to follow."""
         random = Random(f"{self.seed}:subscriber:{number}")
         follows_account = number % FOLLOWS_ACCOUNT_EVERY == 0
         account_id = account(number // FOLLOWS_ACCOUNT_EVERY if follows_account else number)
@@ -107,7 +107,7 @@ class Subscribers:
                             await self._follow(socket, following)
             except LOST as error:
                 self.history.note("lost", subscriber=number, error=type(error).__name__)
-            # A client that gets nowhere comes back more and more slowly.
+            # A client without success reconnects at growing intervals.
             seen = 0 if current is None else sum(len(session.messages) for session in current.sessions)
             pause_max = RECONNECT_MIN_SECONDS if seen != messages else min(pause_max * 2, RECONNECT_MAX_SECONDS)
             messages = seen
@@ -120,7 +120,7 @@ class Subscribers:
     async def _orders(
         self, number: int, account_id: str, current: Following | None, random: Random
     ) -> AsyncIterator[Following]:
-        """Yield what to follow next: what is not over yet, then one fresh order of the account after the other."""
+        """Yield what to follow next: unfinished ones, then one new order of the account after the other."""
         if current is not None and not current.is_over:
             yield current
         while not self._no_new_orders:
@@ -151,7 +151,7 @@ class Subscribers:
                 yield socket
 
     async def _follow(self, socket: ClientConnection, following: Following) -> None:
-        """Follow until the server completes; returning before `following` is over means that it is to come again."""
+        """Follow until the server completes; returning before `following` is over requests another call."""
         session = Session(after=following.last_place)
         following.sessions.append(session)
         await socket.send(orjson.dumps(_subscribe_message(following, session)).decode())

@@ -1,6 +1,7 @@
-"""The exchange's journal, read as our orders and executions: what is true there after all that it took back or changed.
+"""The exchange's journal, read as our orders and executions: the final state after all busts, corrections and
+restatements.
 
-External orders are counted and left out: none of them, and none of their executions, may be known to us. Orders are
+External orders are counted and left out: none of them, and none of their executions, may be stored here. Orders are
 named by the exchange's client order id here; the evidence has our order ids.
 """
 
@@ -34,10 +35,10 @@ async def newest_entry(arena: Arena) -> int:
 
 
 class Journal:
-    """What the exchange has written so far, read on from where the last reading ended.
+    """The exchange's entries so far, read from the end of the previous read.
 
-    `filled` is what is filled of each order that ever filled, `restated` the names of those whose terms were changed,
-    `counts` how often each event of AMENDMENTS, each restatement and each forgetting occurred.
+    `filled` is the filled quantity of each order with fills, `restated` the names of those whose terms were changed,
+    `counts` the number of each event of AMENDMENTS, of restatements and of forgotten orders.
     """
 
     def __init__(self) -> None:
@@ -71,7 +72,7 @@ class Journal:
 
     @property
     def open_orders(self) -> set[str]:
-        """The names of the orders without an end, but for those that are forgotten."""
+        """Return the names of the orders without an end, except forgotten ones."""
         return {order.order_id for order in self._orders.values() if order.end is None and not order.is_forgotten}
 
     @property
@@ -81,7 +82,7 @@ class Journal:
         return {order.order_id for order in ended if self._filled_quantity(order) < order.quantity}
 
     def first_id(self, execution_id: str) -> str:
-        """Return the first of the ids of an execution; an id that is not known is its own."""
+        """Return the first of the ids of an execution; an unknown id is its own."""
         return self._first_ids.get(execution_id, execution_id)
 
     def execution(self, execution_id: str) -> VenueExecution | None:
@@ -98,7 +99,7 @@ class Journal:
             await asyncio.sleep(0)
 
     def take(self, entries: Sequence[Json]) -> None:
-        """Take the next entries."""
+        """Add the next entries."""
         self._read += len(entries)
         for entry in entries:
             if "wire_fields" in entry:

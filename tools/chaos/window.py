@@ -14,7 +14,7 @@ SHRINKS_APART_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Window:
-    """The bound, as it stands."""
+    """The current bound."""
 
     open_max: float = OPEN_FIRST
     _shrunk_at: float = float("-inf")

@@ -1,1 +1,1 @@
-"""The steps of `./dev check` beside ready-made tools."""
+"""The steps of `./dev check` in addition to ready-made tools."""

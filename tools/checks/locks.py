@@ -17,7 +17,7 @@ DEVELOPMENT_LOCK = "requirements-dev.lock"
 BUILD_LOCK = ".ci/build-requirements.lock"
 SDK_LOCK = "tests/sdk/requirements.lock"
 PEER_LOCK = "benchmarks/peers/fastapi_celery/requirements.lock"
-# A lock that names a host works only for those who reach it, and publishes in whose network it was made.
+# A lock with a host name works only for those who can reach it, and publishes the network in which it was made.
 HOST = re.compile(r"://| @ |^\s*(-i|-f|--(index-url|extra-index-url|find-links|trusted-host))\b", re.MULTILINE)
 
 

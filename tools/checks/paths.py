@@ -9,7 +9,7 @@ from posixpath import normpath
 
 ROOT = Path(__file__).parents[2]
 NOT_CHECKED = {
-    "CHANGELOG.md",  # What it says of a release was true then.
+    "CHANGELOG.md",  # Its statements about a release were true then.
 }
 IN_BACKTICKS = re.compile(r"`([\w.-]+(?:/[\w.-]+)*/?)`")
 LINKED = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def find_problems(page: str, text: str, *, existing: Collection[str]) -> Iterator[str]:
-    """Yield each path that is not there as a sentence; `existing` holds all files and folders, from the root."""
+    """Yield a sentence for each missing path; `existing` contains all files and folders, from the root."""
     for number, line in enumerate(text.splitlines(), start=1):
         named = [path for path in IN_BACKTICKS.findall(line) if _is_ours(path, existing)]
         for path in [*named, *LINKED.findall(line)]:
@@ -43,7 +43,7 @@ def find_problems(page: str, text: str, *, existing: Collection[str]) -> Iterato
 
 
 def _is_ours(path: str, existing: Collection[str]) -> bool:
-    """Return whether it is meant as a path of this repository: `application/json` and `/graphql` are not."""
+    """Return whether it is a path of this repository: `application/json` and `/graphql` are not."""
     first, slash, _ = path.partition("/")
     return bool(slash) and (first in existing or PurePosixPath(path).suffix in SUFFIXES)
 

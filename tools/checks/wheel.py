@@ -1,8 +1,8 @@
 """Starts the built wheel where it was installed, outside of the tree, and requests its page and one query.
 
-`python -m tools.checks.wheel PYTHON`, where PYTHON is the interpreter of a clean environment that holds the wheel and
-the production lock. PostgreSQL and Valkey are the development environment's embedded ones, and so is the local stack,
-which no wheel has.
+`python -m tools.checks.wheel PYTHON`, where PYTHON is the interpreter of a clean environment with the wheel and the
+production lock. PostgreSQL and Valkey are the development environment's embedded ones, and so is the local stack, which
+is not in the wheel.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ START_TIMEOUT_SECONDS = 60
 def main() -> int:
     """Return 1 when a name of the wheel is not its own, or its answer is not complete.
 
-    Raises AssertionError, with the last lines of the processes, when the wheel does not start.
+    Raises AssertionError, with the last output of the processes, when the wheel does not start.
     """
     (python,) = sys.argv[1:]
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,5 @@
-"""Checks the names of an installed wheel: its packages are its own, are typed, and start beside others of that name.
+"""Checks the names of an installed wheel: its packages are its own, are typed, and start with other packages of those
+names installed.
 
 The wheel's packages have common names (`domain`, `runtime`), which another distribution or a folder could have as well.
 """
@@ -35,7 +36,7 @@ def find_problems(python: str, shipped: Collection[str], *, folder: Path) -> Ite
 def problems_of_packages(
     shipped: Collection[str], *, owners: Mapping[str, Sequence[str]], files: Collection[str]
 ) -> Iterator[str]:
-    """Yield each package that is missing, shared with another distribution, untyped, or not meant to be shipped."""
+    """Yield each package that is missing, shared with another distribution, untyped, or unintentionally included."""
     for package in shipped:
         names = set(owners.get(package, ()))
         if names != {DISTRIBUTION}:
@@ -48,14 +49,17 @@ def problems_of_packages(
 
 
 def _problems_of_start(python: str, folder: Path) -> Iterator[str]:
-    """Start the commands in a folder that holds a `runtime` of its own, which a plain `python -m runtime` would run."""
+    """Start the commands in a folder that contains another `runtime`, which a plain `python -m runtime` would run."""
     other = folder / "runtime"
     other.mkdir()
     (other / "__init__.py").touch()
     (other / "__main__.py").write_text("print('another runtime')\n", encoding="utf-8")
     script = str(Path(python).with_name(DISTRIBUTION))
     for command, usage in (
-        ([python, "-m", "runtime"], "another runtime"),  # Else the folder is no trap, and the check proves nothing.
+        (
+            [python, "-m", "runtime"],
+            "another runtime",
+        ),  # Otherwise the folder has no effect, and the check proves nothing.
         ([python, "-P", "-m", "runtime"], "usage: python -m runtime "),
         ([script], "usage: fillwire "),
     ):

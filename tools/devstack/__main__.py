@@ -21,7 +21,7 @@ from tools.devstack.tokens import DEMO_ACCOUNT, DEMO_SCOPES, TTL_SECONDS, checke
 
 
 def main() -> int:
-    """Run the command of the command line; the exit code is 1 after a LocalStackError, shown as a sentence."""
+    """Run the command of the command line; the exit code is 1 after a LocalStackError, printed without a traceback."""
     arguments = _parser().parse_args()
     folder = ROOT / (os.environ.get("LOCAL_DIR") or ".local")
     problems: list[str] = []
@@ -39,7 +39,7 @@ def _run(arguments: argparse.Namespace, folder: Path) -> None:
     if arguments.command == "up":
         asyncio.run(_run_until_signal(up(folder, apis=arguments.api, workers=arguments.workers)))
     elif arguments.command == "watch":
-        from tools.devstack.watch import watch  # noqa: PLC0415  # The client library takes half a second.
+        from tools.devstack.watch import watch  # noqa: PLC0415  # Importing the client library takes half a second.
 
         asyncio.run(_run_until_signal(watch(folder, account=arguments.account)))
     elif arguments.command == "fillwire":

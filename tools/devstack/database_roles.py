@@ -1,4 +1,4 @@
-"""The roles of the embedded PostgreSQL: as whom each process logs in. Their passwords follow from the superuser's."""
+"""The roles of the embedded PostgreSQL: the login of each process. Their passwords are derived from the superuser's."""
 
 import hmac
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def role_url(superuser_url: str, name: str) -> str:
 
 
 def role_password(superuser_url: str, role: str) -> str:
-    """Return the role's password, which tells nothing of the superuser's or of another role's."""
+    """Return the role's password, which does not disclose the superuser's or another role's."""
     return hmac.digest((urlsplit(superuser_url).password or "").encode(), role.encode(), "sha256").hex()
 
 

@@ -1,5 +1,5 @@
-"""Why the local stack cannot run, as sentences that say what to do."""
+"""Reasons why the local stack cannot run, as messages with the fix."""
 
 
 class LocalStackError(Exception):
-    """The local stack cannot start or continue; the message says why and what to do. No traceback is shown."""
+    """The local stack cannot start or continue; the message has the reason and the fix. No traceback is shown."""

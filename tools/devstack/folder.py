@@ -1,4 +1,4 @@
-"""The local data folder: who may read it, who uses it, and the secrets kept in it."""
+"""The local data folder: its permissions, its lock, and its secrets."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ LOCK_NAME = "fillwire.lock"  # Also marks a folder that may be deleted.
 
 
 def prepare_folder(path: Path) -> None:
-    """Create the folder, or use an earlier run's; raise LocalStackError when it holds other files."""
+    """Create the folder, or use an earlier run's; raise LocalStackError when it contains other files."""
     if path.is_dir() and any(path.iterdir()) and not (path / LOCK_NAME).exists():
         raise LocalStackError(f"{path} holds files that are not ours. Choose another folder: LOCAL_DIR=…")
     try:
@@ -57,7 +57,7 @@ def delete_folder(path: Path) -> bool:
 def stored_secret(path: Path) -> str:
     """Return the secret in the file, created at random the first time; concurrent callers get the same one."""
     if not path.exists():
-        new = _written_beside(path, secrets.token_urlsafe(SECRET_BYTES))
+        new = _written_together(path, secrets.token_urlsafe(SECRET_BYTES))
         with suppress(FileExistsError):
             path.hardlink_to(new)
         new.unlink()
@@ -65,11 +65,11 @@ def stored_secret(path: Path) -> str:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    _written_beside(path, text).replace(path)
+    """Write a file that only its owner can read, completely or not at all."""
+    _written_together(path, text).replace(path)
 
 
-def _written_beside(path: Path, text: str) -> Path:
+def _written_together(path: Path, text: str) -> Path:
     new = path.with_name(f"{path.name}.{secrets.token_hex(SUFFIX_BYTES)}")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE), "w", encoding="utf-8") as file:
         file.write(f"{text}\n")

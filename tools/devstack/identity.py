@@ -1,8 +1,8 @@
-"""Decides as which user PostgreSQL runs and where its data are, since it refuses to run as root.
+"""Selects the user of PostgreSQL and the place of its data, since it refuses to run as root.
 
-An ordinary user runs it as that user. Root runs it inside a user namespace, mapped to nobody: the data stay in
-the local folder, and no account, owner or mode of anything changes. Where that is forbidden (seccomp in a container,
-AppArmor), or the folders cannot be reached that way, it runs as the account nobody, from a folder in /var/tmp.
+An ordinary user runs it as that user. Root runs it inside a user namespace, mapped to nobody: the data stay in the
+local folder, and no account, owner or mode changes. Where that is forbidden (seccomp in a container, AppArmor), or the
+folders cannot be reached that way, it runs as the account nobody, from a folder in /var/tmp.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from tools.devstack.installations import POSTGRES_MIN_MAJOR, PostgresPrograms
 from tools.devstack.launch import NOBODY_ID
 from tools.devstack.running import Identity, run_to_end
 
-NOBODY_PARENT = Path("/var/tmp")  # noqa: S108  # Used through `_own_by_nobody`, which refuses what another user made.
+NOBODY_PARENT = Path("/var/tmp")  # noqa: S108  # Used through `_chown_to_nobody`, which refuses what another user made.
 DIGEST_CHARACTERS = 16
-WHEEL_DEPTH = 2  # The programs lie in <package>/pginstall18/bin, their libraries in <package>.libs beside the package.
+WHEEL_DEPTH = 2  # The programs are in <package>/pginstall18/bin, their libraries in <package>.libs next to the package.
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +42,9 @@ async def choose_home(programs: PostgresPrograms, folder: Path) -> Home:
         try:
             return await _home(programs, Identity.MAPPED, folder)
         except LocalStackError:
-            # Forbidden here, or the folders are unreachable: the other way raises its own error.
+            # Forbidden here, or the folders are unreachable: the alternative raises its own error.
             pass
-    _own_by_nobody(other)
+    _chown_to_nobody(other)
     return await _home(_readable_copy(programs, other), Identity.NOBODY, other)
 
 
@@ -69,7 +69,7 @@ async def _home(programs: PostgresPrograms, identity: Identity, folder: Path) ->
     return Home(programs=programs, identity=identity, folder=folder, major=major)
 
 
-def _own_by_nobody(folder: Path) -> None:
+def _chown_to_nobody(folder: Path) -> None:
     folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
     status = folder.lstat()
     if folder.is_symlink() or status.st_uid not in {0, NOBODY_ID}:

@@ -1,8 +1,8 @@
-"""Finds the installed server programs: the locked wheels first, then what the machine has.
+"""Finds the installed server programs: the locked wheels first, then the machine's own.
 
 The wheels come before PATH because their version is locked: a data folder never changes its major version because the
-machine happens to have another PostgreSQL. Only the wheels' programs are used; their Python code is never imported:
-it makes folders of the home directory readable for all users, and listens without a password.
+machine happens to have another PostgreSQL. Only the wheels' programs are used; their Python code is never imported: it
+makes folders of the home directory readable for all users, and listens without a password.
 """
 
 import importlib.util
@@ -82,7 +82,7 @@ def _postgres_folders() -> Iterator[Path]:
         yield wheel / POSTGRES_WHEEL_PROGRAMS
     on_path = shutil.which("postgres")
     if on_path is not None:
-        # Links are followed: initdb and the shared files lie beside the real program.
+        # Links are resolved: initdb and the shared files are next to the real program.
         yield Path(on_path).resolve().parent
     yield from _newest_first(Path(SYSTEM_POSTGRES_FOLDERS), "*/bin")
     for prefix in BREW_PREFIXES:

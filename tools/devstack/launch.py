@@ -1,7 +1,8 @@
-"""Becomes another program that dies with its parent, and that is not root where it refuses to be.
+"""Replaces itself by a program that is killed with its parent, and that does not run as root if it refuses to.
 
-Run as a script by `running.launch_command`, in isolated mode: it knows only the standard library. A program of its own,
-not a function between fork and exec, because forking a process that has threads can deadlock (Python 3.12 warns of it).
+Run as a script by `running.launch_command`, in isolated mode: only the standard library is available. A separate
+program, not a function between fork and exec, because forking a process that has threads can deadlock (Python 3.12
+warns of it).
 """
 
 import ctypes
@@ -24,14 +25,16 @@ def main(arguments: list[str]) -> None:
     try:
         become(identity)
         die_with_parent(int(parent), signal.Signals(int(death_signal)))
-        os.execv(program[0], program)  # noqa: S606  # No shell is wanted: the arguments are passed as they are.
+        os.execv(program[0], program)  # noqa: S606  # No shell is wanted: the arguments are passed unchanged.
     except OSError as error:
         print(f"cannot start {program[0]} as {identity!r}: {error}", file=sys.stderr)
         raise SystemExit(CANNOT_BECOME) from error
 
 
 def become(identity: str) -> None:
-    """Take on `own` (no change), `mapped` (nobody inside a user namespace of our own) or `nobody` (the account)."""
+    """Assume the identity `own` (no change), `mapped` (nobody inside a new user namespace) or `nobody` (the
+    account).
+    """
     if identity == "mapped":
         map_to_nobody()
     elif identity == "nobody":
@@ -60,15 +63,15 @@ def map_to_nobody() -> None:
 
 
 def die_with_parent(parent: int, death_signal: signal.Signals) -> None:
-    """Ask the kernel for a signal at the parent's death; other systems than Linux have no such thing.
+    """Request a signal from the kernel at the parent's end; systems other than Linux do not have it.
 
-    Asked after `become`, since a change of identity forgets it.
+    Called after `become`, since a change of identity clears it.
     """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
     if os.getppid() != parent:
-        # The parent died before the call.
+        # The parent ended before the call.
         raise SystemExit(CANNOT_BECOME)
 
 

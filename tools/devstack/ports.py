@@ -13,8 +13,8 @@ from tools.devstack.errors import LocalStackError
 from tools.devstack.running import command_of
 
 HOST = "127.0.0.1"
-# Below the ports that the kernel gives to outgoing connections (32768 on Linux, 49152 on macOS): a port found free here
-# stays free until it is used, and is still free when a server that died is started again.
+# Below the kernel's range of ports for outgoing connections (32768 on Linux, 49152 on macOS): a port found free here
+# stays free until it is used, and when a crashed server is restarted.
 FIRST_FREE_PORT = 20_000
 LAST_FREE_PORT = 31_999
 FREE_PORT_TRIES = 200

@@ -22,7 +22,8 @@ USER = "fillwire"
 DATABASE = "fillwire"
 MAX_CONNECTIONS = 200
 LEFTOVER_TIMEOUT_SECONDS = 15.0
-# Right after a kill -9 of the postmaster its children may still hold the shared memory, and a restart dies of it.
+# Right after a kill -9 of the postmaster its children may still have the shared memory, and a restart fails because of
+# it.
 DEATHS_ALLOWED = 5
 SETTINGS = {
     "listen_addresses": HOST,
@@ -101,7 +102,7 @@ def _require_same_major(data: Path, major: int) -> None:
 
 
 async def _make_data(data: Path, home: Home, password: str) -> None:
-    """Run initdb in a temporary folder, then rename it: an interruption leaves nothing that looks complete."""
+    """Run initdb in a temporary folder, then rename it: an interruption leaves no folder that looks complete."""
     new = data.with_name(f"{data.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     await run_to_end(
@@ -139,9 +140,9 @@ def _lock_lines(data: Path) -> list[str]:
 
 
 async def _clear_leftover(data: Path) -> None:
-    """End a server that an earlier run left on this folder, and remove a lock file that names another process.
+    """Stop a server that an earlier run left on this folder, and remove a lock file that names another process.
 
-    PostgreSQL refuses to start when postmaster.pid holds the number of any living process of the same user.
+    PostgreSQL refuses to start when postmaster.pid contains the number of any running process of the same user.
     """
     lines = _lock_lines(data)
     if not lines or not lines[0].isdecimal():

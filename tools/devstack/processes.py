@@ -40,7 +40,7 @@ def shared_environment(folder: Path, addresses: Addresses) -> dict[str, str]:
     if mints_tokens():
         defaults["TOKEN_SECRET"] = signing_secret(folder)
         defaults["LOCAL_TOKEN_FILE"] = str(folder / TOKEN_NAME)
-        # The tokens of ./dev token live for 30 days, or for as long as --ttl says.
+        # The tokens of ./dev token are valid for 30 days, or for --ttl.
         defaults["TOKEN_MAX_LIFETIME_SECONDS"] = str(TOKEN_LIFETIME_MAX_SECONDS)
     if addresses.exchange is not None:
         defaults |= {
@@ -126,7 +126,9 @@ def _process(name: str, environment: Mapping[str, str], *, ready_url: str, stop_
 
 
 def _of_role(name: str, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the environment without what only `migrate` may know. In the embedded database each has its own role."""
+    """Return the environment without the settings of `migrate`. In the embedded database each process has its own
+    role.
+    """
     own = {setting: value for setting, value in environment.items() if setting not in FOR_MIGRATE_ONLY}
     if not own.get("DATABASE_URL") and environment.get("MIGRATE_DATABASE_URL") and name != "exchange":
         own["DATABASE_URL"] = role_url(environment["MIGRATE_DATABASE_URL"], name)

@@ -38,4 +38,4 @@ class Program:
     death_signal: signal.Signals = signal.SIGKILL  # What it gets when the supervisor is killed.
     deaths_allowed: int = DEATHS_ALLOWED  # Within a minute; one more stops everything.
     restarts: bool = True
-    hides: Callable[[str], bool] = _none  # Which of its lines are not shown.
+    hides: Callable[[str], bool] = _none  # Lines that are not shown.

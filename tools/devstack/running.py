@@ -17,7 +17,7 @@ LEFTOVER_POLL_SECONDS = 0.02
 
 
 class Identity(StrEnum):
-    """The user that a program runs as: see `launch.become`."""
+    """The user of a program: see `launch.become`."""
 
     OWN = "own"
     MAPPED = "mapped"
@@ -27,7 +27,7 @@ class Identity(StrEnum):
 def launch_command(
     program: Sequence[str], *, death_signal: signal.Signals, identity: Identity = Identity.OWN
 ) -> list[str]:
-    """Return the command that runs `program` so that it gets `death_signal` when this process dies, even by kill -9."""
+    """Return the command that runs `program` so that it gets `death_signal` when this process ends, even by kill -9."""
     interpreter = [sys.executable, "-I", "-S", str(LAUNCH_SCRIPT)]
     return [*interpreter, str(os.getpid()), str(int(death_signal)), identity, *program]
 
@@ -40,7 +40,7 @@ async def run_to_end(
     stdin: str = "",
     timeout_seconds: float = RUN_TIMEOUT_SECONDS,
 ) -> str:
-    """Run a program that ends by itself and return what it wrote.
+    """Run a program to its end and return its output.
 
     Raises LocalStackError with its output when it fails or takes longer than `timeout_seconds`.
     """
@@ -98,9 +98,10 @@ def _command_by_ps(pid: int) -> str:
 
 
 async def end_leftover(pid: int, *, belongs: str, ask: signal.Signals, within_seconds: float) -> bool:
-    """End a server that an earlier run left behind; false when `pid` is not one whose command holds `belongs`.
+    """Stop a server that an earlier run left behind; return false when `pid` is not one whose command contains
+    `belongs`.
 
-    Raises LocalStackError when it is still there after `within_seconds`.
+    Raises LocalStackError when it is still running after `within_seconds`.
     """
     if belongs not in command_of(pid):
         return False

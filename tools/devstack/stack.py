@@ -25,7 +25,7 @@ NEXT_STEP = (
 async def up(folder: Path, *, apis: int, workers: int) -> None:
     """Run the whole stack until it is cancelled, and then stop it in order.
 
-    Raises LocalStackError, perhaps inside exception groups, when it cannot start or a program dies too often.
+    Raises LocalStackError, perhaps inside exception groups, when it cannot start or a program crashes repeatedly.
     """
     began = time.monotonic()
     terminal = Terminal()
@@ -100,5 +100,5 @@ def _summary(folder: Path, addresses: Addresses, *, seconds: float) -> str:
 
 
 def _shown(path: Path) -> str:
-    """Return the path relative to the project's folder when it lies inside."""
+    """Return the path relative to the project's folder when it is inside."""
     return str(path.relative_to(processes.ROOT)) if path.is_relative_to(processes.ROOT) else str(path)

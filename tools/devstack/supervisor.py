@@ -1,6 +1,6 @@
-"""Runs programs side by side: started when asked, watched, restarted when they die, stopped in order.
+"""Runs programs concurrently: started on request, watched, restarted when they end, stopped in order.
 
-It knows nothing of Fillwire: see `program.Program`. No program outlives it: see `launch`.
+It is independent of Fillwire: see `program.Program`. No program outlives it: see `launch`.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class SupervisionPolicy:
 
 @dataclass(slots=True)
 class _Run:
-    """A program that was started, and what is known of its process."""
+    """A started program, and the state of its process."""
 
     program: Program
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,7 +50,7 @@ class _Run:
 async def supervision(write: Write, policy: SupervisionPolicy | None = None) -> AsyncIterator["Supervisor"]:
     """Open a supervisor whose programs are all stopped, in order, when the block ends, however it ends.
 
-    Errors inside the block leave it in an exception group, as from any task group.
+    Errors inside the block are raised in an exception group, as from any task group.
     """
     async with asyncio.TaskGroup() as tasks:
         supervisor = Supervisor(tasks, write, policy or SupervisionPolicy())
@@ -74,7 +74,7 @@ class Supervisor:
     async def start(self, program: Program) -> None:
         """Start a program and return when it is ready.
 
-        Raises LocalStackError when it, or another one meanwhile, has died too often or is not ready in time.
+        Raises LocalStackError when it, or another one meanwhile, has crashed repeatedly or is not ready in time.
         """
         run = self._watch(program)
         try:
@@ -96,7 +96,7 @@ class Supervisor:
             raise LocalStackError(f"{program.name} failed; its lines above say why.")
 
     async def wait(self) -> None:
-        """Wait until a program has died too often, and raise that as LocalStackError."""
+        """Wait until a program has crashed repeatedly, and raise that as LocalStackError."""
         await asyncio.shield(self._failure)
 
     def pid(self, name: str) -> int:
@@ -125,7 +125,7 @@ class Supervisor:
         return run
 
     async def _wait_for(self, condition: Coroutine[Any, Any, object]) -> None:
-        """Wait for a condition, or raise the failure that comes first."""
+        """Wait for a condition, or raise the first failure."""
         waiting = asyncio.create_task(condition)
         both: set[asyncio.Future[Any]] = {waiting, self._failure}
         try:
@@ -136,7 +136,7 @@ class Supervisor:
             self._failure.result()
 
     async def _keep_running(self, run: _Run) -> None:
-        """Run a program until all stop, again whenever it dies: one that dies too often stops everything."""
+        """Run a program until all stop, again whenever it ends: one that crashes repeatedly stops everything."""
         program, clock = run.program, asyncio.get_running_loop().time
         while not self._stopping.is_set():
             try:
@@ -164,7 +164,7 @@ class Supervisor:
             self._failure.set_exception(error)
 
     async def _run_once(self, run: _Run) -> str:
-        """Start the program once, wait until it ends, and return how it ended, in words."""
+        """Start the program once, wait until it ends, and return its end as text."""
         program = run.program
         await program.prepare()
         process = await self._spawn(program)
@@ -189,7 +189,7 @@ class Supervisor:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            # A session of its own: Ctrl-C at the terminal reaches only us, and we stop all in order.
+            # A separate session: Ctrl-C at the terminal reaches only this process, which stops all in order.
             start_new_session=True,
         )
 
@@ -232,7 +232,7 @@ async def _set_when_ready(run: _Run) -> None:
 
 
 async def _wait_at_most(condition: Awaitable[object], seconds: float) -> bool:
-    """Return whether the condition came within the time."""
+    """Return whether the condition was met within the time."""
     try:
         async with asyncio.timeout(seconds):
             await condition

@@ -23,7 +23,7 @@ OWN_NAME = "dev"
 
 
 def has_colors(out: TextIO) -> bool:
-    """Return whether a person sees colors there: on a terminal, unless NO_COLOR is set."""
+    """Return whether to print colors: on a terminal, unless NO_COLOR is set."""
     return out.isatty() and not os.environ.get("NO_COLOR")
 
 

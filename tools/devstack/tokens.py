@@ -1,4 +1,4 @@
-"""Tokens for development: signed with the secret of the local folder, accepted by the processes of `./dev up` alone."""
+"""Tokens for development: signed with the secret of the local folder, accepted only by the processes of `./dev up`."""
 
 import os
 import secrets
@@ -29,7 +29,7 @@ def signing_secret(folder: Path) -> str:
 
 
 def checked_accounts(accounts: Sequence[str]) -> Sequence[str]:
-    """Return the accounts; raise LocalStackError for one under which nothing could begin, and for several in `sub`."""
+    """Return the accounts; raise LocalStackError for one that the account rule refuses, and for several in `sub`."""
     rule = AccountRule(pattern=os.environ.get("ACCOUNT_PATTERN") or ACCOUNT_PATTERN)
     wrong = [account for account in accounts if not rule.allows(account)]
     if wrong:
@@ -44,7 +44,7 @@ def mint(*, secret: str, accounts: Sequence[str], scopes: Sequence[str], ttl_sec
 
     The first account is its subject, too.
     """
-    import jwt  # noqa: PLC0415  # Its cryptography takes a tenth of a second that the start of the stack need not wait for.
+    import jwt  # noqa: PLC0415  # Importing its cryptography would delay the start of the stack by a tenth of a second.
 
     now = int(time.time())
     claims = {"scope": " ".join(scopes), "iat": now, "exp": now + ttl_seconds, "jti": secrets.token_hex(8)}
@@ -53,7 +53,7 @@ def mint(*, secret: str, accounts: Sequence[str], scopes: Sequence[str], ttl_sec
 
 
 def write_demo_token(folder: Path) -> Path:
-    """Write a new token of the demo account into the folder, readable by its owner alone, and return where."""
+    """Write a new token of the demo account into the folder, readable only by its owner, and return its path."""
     path = folder / TOKEN_NAME
     write_secret(path, mint(secret=signing_secret(folder), accounts=[DEMO_ACCOUNT], scopes=DEMO_SCOPES))
     return path

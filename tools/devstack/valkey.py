@@ -16,7 +16,7 @@ DATA_NAME = "valkey"
 PASSWORD_NAME = "valkey-password"  # noqa: S105  # A file's name.
 CONFIGURATION_NAME = "valkey.conf"
 LEFTOVER_TIMEOUT_SECONDS = 15.0
-# Advice for a machine that runs nothing but Valkey, and the first of two lines about each end.
+# Advice for a dedicated machine of Valkey, and the first of two lines about each end.
 ROUTINE = ("WARNING Memory overcommit must be enabled", "scheduling shutdown")
 
 
@@ -36,7 +36,7 @@ def prepare_valkey(folder: Path, *, stop_rank: int = 0) -> ValkeyServer:
     data.mkdir(mode=FOLDER_MODE, exist_ok=True)
     port = free_port()
     configuration = folder / CONFIGURATION_NAME
-    # In a file of our own, not on the command line, where every user of the machine could read the password.
+    # In a file, not on the command line, where every user of the machine could read the password.
     write_secret(configuration, _configuration(data=data, port=port, password=password))
     program = Program(
         name="valkey",
@@ -61,16 +61,16 @@ def _configuration(*, data: Path, port: int, password: str) -> str:
         "dir": f'"{data}"',
         "pidfile": f'"{data / "valkey.pid"}"',
         "appendonly": "yes",
-        "save": '""',  # The append-only file holds everything; a snapshot beside it would only cost.
+        "save": '""',  # The append-only file has all data; an additional snapshot would only add cost.
         "loglevel": "warning",
-        # Valkey overwrites its arguments; a leftover of an earlier run is known by this file's name.
+        # Valkey overwrites its arguments; a leftover of an earlier run is identified by this file's name.
         "proc-title-template": '"{title} {listen-addr} {config-file}"',
     }
     return "\n".join(f"{name} {value}" for name, value in settings.items())
 
 
 async def _end_leftover(data: Path, configuration: Path) -> None:
-    """End a server that an earlier run left on this folder: two on one append-only file would spoil it."""
+    """Stop a server that an earlier run left on this folder: two on one append-only file would corrupt it."""
     try:
         pid = int((data / "valkey.pid").read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):

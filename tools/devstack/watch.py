@@ -1,4 +1,4 @@
-"""`./dev watch`: one line for each change of an account's orders, over restarts of the API."""
+"""`./dev watch`: one line for each change of an account's orders, across restarts of the API."""
 
 import asyncio
 import os
@@ -55,14 +55,14 @@ Json = Mapping[str, Any]
 
 
 async def watch(folder: Path, *, account: str | None) -> None:
-    """Print the changes from now on, until cancelled or until the reader of standard output has gone.
+    """Print the changes from now on, until cancelled or until the reader of standard output has closed it.
 
-    Raises LocalStackError when nothing runs at first, and for an answer that repeating cannot change.
+    Raises LocalStackError when no stack runs at first, and for an answer that repeating cannot change.
     """
     lines = _lines(folder, account)
     printing = asyncio.ensure_future(_print(lines))
     if stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
-        # The end for writing becomes readable, with an error, once nobody can read what is written.
+        # The write end becomes readable, with an error, once its reader has closed it.
         asyncio.get_running_loop().add_reader(sys.stdout.fileno(), printing.cancel)
     with suppress(BrokenPipeError, asyncio.CancelledError):
         await printing
@@ -75,7 +75,7 @@ async def _print(lines: AsyncIterator[str]) -> None:
 
 
 async def _lines(folder: Path, account: str | None) -> AsyncIterator[str]:
-    """Yield a line for each change; after a lost connection go on behind the last cursor."""
+    """Yield a line for each change; after a lost connection continue after the last cursor."""
     after, pause = None, PAUSE_SECONDS
     paint = _painter()
     while True:
@@ -89,18 +89,18 @@ async def _lines(folder: Path, account: str | None) -> AsyncIterator[str]:
                 async for data in session.subscribe(GraphQLRequest(FOLLOW, variable_values={"after": after})):
                     update = data["orderUpdates"]
                     if after is None:
-                        _say(f"following {account or DEMO_ACCOUNT} at {url}; Ctrl-C ends this")
+                        _print_status(f"following {account or DEMO_ACCOUNT} at {url}; Ctrl-C ends this")
                     after, pause = update["cursor"], PAUSE_SECONDS
                     if update["kind"] == "CHANGE":
                         yield _line(update["order"], update["change"], paint)
                     elif update["kind"] == "RESET":
-                        _say("some changes are no longer kept and were left out")
+                        _print_status("some changes are no longer stored and were left out")
         except NO_ANSWER as error:
             _refuse_token(error)
             if after is None:
                 raise LocalStackError(f"nothing answers at {url}. {START}") from error
             if pause == PAUSE_SECONDS:
-                _say("the connection is lost; waiting for the API")
+                _print_status("the connection is lost; waiting for the API")
         except TransportQueryError as error:
             _refuse_unless_repeatable(error)
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # A pause, not a secret.
@@ -167,11 +167,11 @@ def _refuse_unless_repeatable(error: TransportQueryError) -> None:
 
 
 def _discard_output() -> None:
-    """Drop what is left in the buffer: it would be written, and fail, after the end."""
+    """Discard the buffered output: writing it at exit would fail."""
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # Used until the process ends.
 
 
-def _say(sentence: str) -> None:
-    """Write a line beside the changes, so that piped lines are changes only."""
+def _print_status(sentence: str) -> None:
+    """Write a status line to stderr, so that piped lines are changes only."""
     with suppress(BrokenPipeError):
         print(f"dev: {sentence}", file=sys.stderr, flush=True)

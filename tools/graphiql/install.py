@@ -1,9 +1,9 @@
 # ruff: noqa: INP001 - a script that is run by its path, not a package
-"""Put GraphiQL's files where the API serves them in development, so that it works without internet.
+"""Install GraphiQL's files where the API serves them in development, so that it works without internet.
 
-Standard library only: `python3 tools/graphiql/install.py`, and `--quiet` when nothing is to be said of what is done
-already. It needs node and npm once; without them, or without a registry, it says so, and the page loads the same files
-from a CDN.
+Standard library only: `python3 tools/graphiql/install.py`, with `--quiet` for no output when it is already installed.
+It needs node and npm once; without them, or without a registry, it reports so, and the page loads the same files from a
+CDN.
 """
 
 import shutil
@@ -29,7 +29,7 @@ FALL_BACK = "Until it is, its page loads it from unpkg.com."
 
 
 def main(arguments: list[str]) -> int:
-    """Install unless it is done, and say in a sentence what happened; the exit code is 0 also when it could not."""
+    """Install unless it is done, and print the result; the exit code is 0 also when it failed."""
     # As an exception, so that npm is ended and its folder deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if is_installed():
@@ -51,7 +51,7 @@ def is_installed() -> bool:
 
 
 def install() -> str:
-    """Fetch the locked packages and put their files into place, all or nothing; gives what kept it from that."""
+    """Fetch the locked packages and move their files into place, all or nothing; return the reason of a failure."""
     npm = shutil.which("npm")
     missing = [name for name, path in (("node", shutil.which("node")), ("npm", npm)) if path is None]
     if npm is None or missing:
@@ -67,8 +67,8 @@ def install() -> str:
 
 
 def _run(npm: str, work: Path) -> str:
-    # Scripts of packages are never run; the lock's hashes say what is taken. One quick retry: by npm's own settings a
-    # machine without a network is told so after minutes.
+    # Scripts of packages are not run; the lock's hashes decide which files are accepted. One quick retry: with npm's
+    # default settings a machine without a network fails after minutes.
     retry = ["--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=500"]
     quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
     command = [npm, "ci", "--ignore-scripts", "--prefer-offline", *retry, *quiet]
@@ -82,14 +82,14 @@ def _run(npm: str, work: Path) -> str:
 
 
 def _reason(errors: str) -> str:
-    """Return npm's first line that says what went wrong; after it come hints, and where it logged."""
+    """Return npm's first line with the error; hints and log paths follow it."""
     lines = [line.removeprefix("npm error").strip() for line in errors.splitlines()]
     said = [line for line in lines if line and not line.startswith(("code ", "errno ", "syscall "))]
-    return (said or ["it did not say why"])[0].rstrip(".")
+    return (said or ["without a reason"])[0].rstrip(".")
 
 
 def _put_into_place(modules: Path) -> None:
-    """Collect the files beside the target and rename, so that nobody is served a part of them."""
+    """Collect the files next to the target and rename, so that no client gets an incomplete set."""
     new = Path(tempfile.mkdtemp(prefix=f"{TARGET.name}.", dir=TARGET.parent))
     try:
         new.chmod(0o755)

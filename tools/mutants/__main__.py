@@ -19,7 +19,7 @@ TESTS_FAIL = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; return 0 when every fault was found, 1 when one was not, 2 when nothing could be tried."""
+    """Run the command; return 0 when every fault was found, 1 when one was not, 2 when none could be tried."""
     options = _options(arguments)
     try:
         mutants = chosen(load_mutants(), options.names)
@@ -57,7 +57,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _passes_without_faults(mutants: Sequence[Mutant], trees: SimpleQueue[Path], *, seconds: float) -> bool:
-    """Return whether the tests pass without a fault: otherwise that they fail with one shows nothing."""
+    """Return whether the tests pass without a fault: otherwise their failure with one proves nothing."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     tree = trees.get()
     run = run_tests(tree, tests, seconds=seconds * max(1, len(mutants) // 4))

@@ -10,13 +10,14 @@ FAULTS = Path(__file__).parent / "faults"
 
 
 class MutantError(Exception):
-    """A fault that cannot be planted, or an unknown name; the message says which."""
+    """A fault that cannot be planted, or an unknown name; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """One fault: in `file` the `text`, which occurs there once, becomes `becomes`. `tests` are arguments of pytest that
-    must fail with it; `fault` says what it does to Fillwire."""
+    """One fault: in `file` the `text`, which occurs there once, is replaced by `becomes`. `tests` are arguments of
+    pytest that must fail with it; `fault` describes its effect on Fillwire.
+    """
 
     name: str
     fault: str

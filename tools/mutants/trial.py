@@ -34,7 +34,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The outcome for one fault. `by` is the first test that failed; `output` is shown where a person must look."""
+    """The outcome for one fault. `by` is the first test that failed; `output` is shown where a person must check."""
 
     mutant: Mutant
     verdict: Verdict
@@ -54,7 +54,7 @@ class TestRun:
 
 
 def copy_tree(root: Path, copy: Path) -> None:
-    """Copy what Git knows of, changed or new, so that the working tree is never touched; share its packages."""
+    """Copy the files known to Git, changed or new, so that the working tree is never touched; share its packages."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - the developer's own
         cwd=root,
@@ -73,7 +73,7 @@ def copy_tree(root: Path, copy: Path) -> None:
 
 
 def run_tests(tree: Path, tests: Sequence[str], *, seconds: float) -> TestRun:
-    """Run pytest in the tree until the first failure. A run that takes too long is ended, with all that it started."""
+    """Run pytest in the tree until the first failure. A run that takes too long is killed, with all its processes."""
     environment = {**os.environ, "CI": "1"}  # The same examples of Hypothesis each time.
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header", *tests]
     with subprocess.Popen(

@@ -1,6 +1,6 @@
-"""A peer as most people build it: FastAPI takes the order, SQLAlchemy stores it, Celery on Redis is told to place it.
+"""A peer as commonly built: FastAPI receives the order, SQLAlchemy stores it, Celery on Redis has the job to place it.
 
-Runs in an environment of its own (requirements.lock). SETTINGS: DATABASE_URL, REDIS_URL.
+Runs in a separate environment (requirements.lock). SETTINGS: DATABASE_URL, REDIS_URL.
 """
 
 import os
@@ -63,7 +63,7 @@ class OrderOut(BaseModel):
 
 @queue.task(name="place_order")
 def place_order(order_id: str) -> None:
-    """A worker would bring it to the exchange."""
+    """Submit the order to the exchange, in a real worker."""
 
 
 def session() -> Iterator[Session]:

@@ -1,4 +1,4 @@
-"""The first tables. Their reasons are in `db/tables.py`; a test holds the two together."""
+"""The first tables. Their reasons are in `db/tables.py`; a test compares the two."""
 
 from alembic import op
 
@@ -220,4 +220,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """There is nothing before this: the way back is to delete the database."""
+    """Raise: there is no earlier revision; delete the database instead."""

@@ -1,8 +1,8 @@
-"""Limits, halts, last known prices; and what each account has under way. Their reasons are in `db/trading_tables.py`.
+"""Limits, halts, last known prices; and each account's load. Their reasons are in `db/trading_tables.py`.
 
-Processes of the version before may go on meanwhile: `accounts` is locked for as long as it takes to count the orders
-that are not final, by the two small indexes that hold them; and nobody is kept waiting longer than a second for that
-lock. But they count no open orders and judge no halt: see docs/operations.md.
+Processes of the previous version may run meanwhile: `accounts` is locked for as long as it takes to count the orders
+that are not final, by the two small indexes of them; and other statements wait at most a second for that lock. But the
+old processes count no open orders and check no halt: see docs/operations.md.
 """
 
 from alembic import op
@@ -100,8 +100,9 @@ def upgrade() -> None:
 
 
 def _lock_accounts() -> None:
-    """Whoever comes while this waits for its lock waits as well: so it waits for a second, lets them pass, and tries
-    again."""
+    """Lock the accounts. Other statements queue after a waiting lock: so it waits for a second, lets them pass, and
+    retries.
+    """
     op.execute("SET LOCAL lock_timeout = '1s'")
     for _ in range(LOCK_ATTEMPTS_MAX - 1):
         try:

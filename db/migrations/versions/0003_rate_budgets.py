@@ -1,6 +1,6 @@
 """Budgets of requests, one for each venue key. Their reason is in `domain/model/rate_budget.py`.
 
-Processes of the version before may go on meanwhile; they make their requests without looking at it.
+Processes of the previous version may run meanwhile; they make their requests without reading it.
 """
 
 from alembic import op

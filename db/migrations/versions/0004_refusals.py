@@ -1,8 +1,9 @@
-"""Store refusals that were read from an answer as what they are: a phase of the submission, no end of the order.
+"""Store refusals that were read from an answer as a phase of the submission, not an end of the order.
 
-They were stored as the end REJECTED, which no report of the venue takes back. Their reason's code tells them from ends:
-it has the venue's number, or REFUSED. Statuses, versions and histories stay. Processes of the version before do not
-know the phase: see docs/operations.md. No constraint changes: `orders_place_due_at_check` covers every phase from 2 on.
+They were stored as the end REJECTED, which no report of the venue reverts. Their reason's code distinguishes them from
+ends: it has the venue's number, or REFUSED. Statuses, versions and histories are unchanged. Processes of the previous
+version do not support the phase: see docs/operations.md. No constraint changes: `orders_place_due_at_check` covers
+every phase from 2 on.
 """
 
 from alembic import op

@@ -1,18 +1,18 @@
 """The venue client order id of each order, and the installation's prefix, by which its orders are recognized.
 
-Orders that there are keep the name under which the venue knows them: their id. New ones get
-`<prefix>-<base32 of a hash>` from the process that stores them.
+Existing orders keep their id as their name at the venue. New ones get `<prefix>-<base32 of a hash>` from the process
+that stores them.
 
-A process of the version before would submit such an order under the order's id, and a later look-up by the derived name
-would not find it: the order would be placed twice. So none of its statements may work on these tables. This renames
-`orders.place_due_at` to `submit_due_at`, which every statement of that version names that stores an order, claims one,
-records a report or reads an order. Beside this one, an old API answers placements with an internal error, an old worker
-claims nothing, and an old ingest keeps what it cannot record in `dead_letters`, from where nothing has to be brought
-back: its position stays, so that the new ingest reads those fills again. What an old worker had claimed before is sent
-under the order's id, as the row says.
+A process of the previous version would submit such an order under the order's id, and a later look-up by the derived
+name would not find it: the order would be placed twice. So its statements must fail on these tables. This renames
+`orders.place_due_at` to `submit_due_at`, which every statement of that version contains that stores an order, claims
+one, records a report or reads an order. Concurrently with this version, an old API answers placements with an internal
+error, an old worker claims nothing, and an old ingest stores unrecorded reports in `dead_letters`, which need no
+recovery: its position stays, so that the new ingest reads those fills again. An order that an old worker had claimed
+before is sent under the order's id, as in the row.
 
-`orders` is locked while its rows are written anew: nobody is kept waiting longer than a second for the lock, and the
-rest takes about 10 seconds for a million orders (see docs/operations.md).
+`orders` is locked while its rows are rewritten: other statements wait at most a second for the lock, and the rest takes
+about 10 seconds for a million orders (see docs/operations.md).
 """
 
 import secrets
@@ -42,7 +42,7 @@ CREATE TABLE installation (
     CONSTRAINT installation_prefix_check CHECK (prefix ~ '^[a-z][a-z0-9]{1,14}$')
 )
 """
-# Changing the type writes the table anew, without the dead rows that an UPDATE of all rows would leave.
+# Changing the type rewrites the table, without the dead rows that an UPDATE of all rows would leave.
 ORDERS = (
     "ALTER TABLE orders RENAME COLUMN place_due_at TO submit_due_at",
     "ALTER TABLE orders RENAME CONSTRAINT orders_place_due_at_check TO orders_submit_due_at_check",
@@ -77,7 +77,9 @@ def _prefix() -> str:
 
 
 def _lock_orders() -> None:
-    """Lock the orders. Others queue behind a waiting lock: so wait for a second, let them pass, and try again."""
+    """Lock the orders. Other statements queue after a waiting lock: so it waits for a second, lets them pass, and
+    retries.
+    """
     op.execute("SET LOCAL lock_timeout = '1s'")
     for _ in range(LOCK_ATTEMPTS_MAX - 1):
         try:
@@ -93,7 +95,7 @@ def _lock_orders() -> None:
 
 
 def downgrade() -> None:
-    """Go back to the ids as names. Raise RuntimeError when an order is known to the venue by another name."""
+    """Return to the ids as names. Raise RuntimeError when an order has another name at the venue."""
     if op.get_bind().scalar(text(NAMED_OTHERWISE)):
         raise RuntimeError("orders were stored under derived names: the version before would place them twice")
     op.execute("ALTER TABLE orders DROP COLUMN venue_client_order_id")

@@ -1,7 +1,7 @@
-"""The audit trail: what operators do, in one chain of hashes, and seals of every account's changes.
+"""The audit trail: operators' actions, in one chain of hashes, and seals of every account's changes.
 
-Only new tables, so nothing is locked. Changes that there are already are sealed by the workers afterwards, from each
-account's first one on.
+Only new tables, so nothing is locked. Existing changes are sealed by the workers afterwards, from each account's first
+one on.
 """
 
 from alembic import op
@@ -61,10 +61,10 @@ APPEND_ONLY = """
 CREATE TRIGGER operator_actions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON operator_actions
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_changes_of_operator_actions()
 """
-# The one writer of the trail. It runs as the owner of the tables, so that no role of a process needs a right to them
-# but EXECUTE. The lock on the head is held until the commit of the action: so the chain has the order of commits. The
-# head comes last of all that a statement locks (orders, accounts, the head), so nobody deadlocks.
-# Its hash is that of domain.model.audit_chain.action_hash: docs/audit.md has the canonical form.
+# The one writer of the trail. It runs as the owner of the tables, so that no role of a process needs a privilege for it
+# except EXECUTE. The lock on the head is held until the commit of the action: so the chain has the order of commits.
+# The head is the last lock of a statement (orders, accounts, the head), so none deadlock. Its hash is that of
+# domain.model.audit_chain.action_hash: docs/audit.md has the canonical form.
 APPEND = """
 CREATE FUNCTION append_operator_action(
     new_id uuid, new_actor text, new_token_id text, new_address text, new_action text, new_account_id text,
@@ -107,7 +107,7 @@ BEGIN
 END
 $$
 """
-# Nobody but the owner may append until a role is granted it: see docs/audit.md.
+# Only the owner may append until a role is granted it: see docs/audit.md.
 NOT_FOR_EVERYBODY = """
 REVOKE EXECUTE ON FUNCTION append_operator_action(uuid, text, text, text, text, text, uuid, text, text, text)
 FROM PUBLIC
@@ -142,7 +142,7 @@ CREATE TABLE seal_lease (
 
 
 def upgrade() -> None:
-    """Make the tables of the trail, and the function that alone appends to it."""
+    """Create the tables of the trail, and the only function that appends to it."""
     schema = op.get_bind().scalar(text("SELECT quote_ident(current_schema())"))
     for statement in (
         OPERATOR_ACTIONS,
@@ -160,7 +160,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to 0005: the audit trail is lost."""
+    """Revert to 0005: the audit trail is lost."""
     op.execute("DROP FUNCTION append_operator_action")
     for table in ("operator_actions", "operator_action_head", "account_seals", "sealed_accounts", "seal_lease"):
         op.execute(f"DROP TABLE {table}")

@@ -1,11 +1,11 @@
 """Several ids of one execution, the times of its amendments, and the venue's count of what was filled.
 
-`executions.amends` and `executions.repeats` mark an id that counts for nothing since another one does;
-`amended_at` are the times of busts and corrections, by which a later fill is told from a second id of an earlier one.
-`orders.venue_counted` is what the venue counted as filled at `venue_counted_at`: the check on the executions.
+`executions.amends` and `executions.repeats` mark an id that does not count since another one does; `amended_at` are the
+times of busts and corrections, which distinguish a later fill from a second id of an earlier one.
+`orders.venue_counted` is the venue's filled quantity at `venue_counted_at`: the check on the executions.
 
-All columns are new and may be NULL, so that processes of the version before work on beside this. What was amended
-before has the time of its correction, or of its arrival.
+All columns are new and may be NULL, so that processes of the previous version can run concurrently. Earlier amendments
+have the time of its correction, or of its arrival.
 """
 
 from alembic import op

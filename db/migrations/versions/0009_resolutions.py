@@ -19,7 +19,7 @@ ALTER TABLE executions
     ADD CONSTRAINT executions_booked_as_check
         CHECK (booked_as IS NULL OR (is_booked AND char_length(booked_as) BETWEEN 1 AND 128)) NOT VALID
 """
-# It holds for every row that there is: nothing is booked yet. This reads the table and locks nobody out.
+# It is true for every existing row: no execution is booked yet. This reads the table without blocking.
 VALIDATE = "ALTER TABLE executions VALIDATE CONSTRAINT executions_booked_as_check"
 BOOKED = "CREATE INDEX executions_booked ON executions (order_id) WHERE is_booked AND NOT is_busted"
 RESOLUTIONS = """
@@ -53,8 +53,8 @@ CREATE TABLE resolutions (
 )
 """
 WAITING = "CREATE INDEX resolutions_waiting ON resolutions (asked_at) WHERE done_at IS NULL"
-# A worker completes requests by this, and so appends to the audit trail only what was asked for: who, what and why
-# come from the stored request, which a worker cannot write. A question changes nothing and is not in the trail.
+# A worker completes requests by this, and so appends to the audit trail only stored requests: actor, action and reason
+# are read from the request, which a worker cannot write. A question changes nothing and is not in the trail.
 APPEND = """
 CREATE FUNCTION append_resolution_action(resolution uuid, new_before text, new_after text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp AS $$
@@ -76,8 +76,8 @@ BEGIN
 END
 $$
 """
-# As `append_operator_action` does: what a person asks for at the command line is asked for by the operators' login,
-# which may read the head of the trail. The API may not, so it cannot ask in such a person's name.
+# Like `append_operator_action`: requests at the command line are made by the operators' login, which may read the head
+# of the trail. The API may not, so it cannot make a request in such a person's name.
 OWN_ACTORS = """
 CREATE FUNCTION refuse_resolutions_for_others() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, {schema}, pg_temp AS $$
@@ -98,7 +98,7 @@ NOT_FOR_EVERYBODY = "REVOKE EXECUTE ON FUNCTION append_resolution_action(uuid, t
 
 
 def upgrade() -> None:
-    """Add the columns, the table, and the function that alone completes a request that changes something."""
+    """Add the columns, the table, and the only function that completes a request with a change."""
     schema = op.get_bind().scalar(text("SELECT quote_ident(current_schema())"))
     for statement in (
         *(BOOKINGS, VALIDATE, BOOKED, RESOLUTIONS, WAITING),
@@ -111,7 +111,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to 0008: requests are lost, and booked executions stay as if the venue had reported them."""
+    """Revert to 0008: requests are lost, and booked executions stay as if the venue had reported them."""
     op.execute("DROP FUNCTION append_resolution_action")
     op.execute("DROP TABLE resolutions")
     op.execute("DROP FUNCTION refuse_resolutions_for_others")

@@ -19,6 +19,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them; restated orders have the terms again that were asked for."""
+    """Remove them; restated orders have their original terms again."""
     op.execute("ALTER TABLE order_changes DROP COLUMN restatement")
     op.execute("ALTER TABLE orders DROP COLUMN restatement")

@@ -1,7 +1,7 @@
-"""Successors of venue orders: an order that the venue replaced goes on as the one that replaced it.
+"""Successors of venue orders: an order that the venue replaced continues as its replacement.
 
-The columns are empty for every order and execution that there is, and adding them rewrites no row. Processes of the
-version before write orders and executions without them, and keep what is stored.
+The columns are empty for every existing order and execution, and adding them rewrites no row. Processes of the previous
+version write orders and executions without them, and do not change stored values.
 """
 
 from alembic import op
@@ -16,7 +16,7 @@ ALTER TABLE executions
     ADD COLUMN venue_order_id text COLLATE "C",
     ADD CONSTRAINT executions_venue_order_id_check CHECK (char_length(venue_order_id) BETWEEN 1 AND 128) NOT VALID
 """
-# It holds for every row that there is. This reads the table and locks nobody out.
+# It is true for every existing row. This reads the table without blocking.
 VALIDATE = "ALTER TABLE executions VALIDATE CONSTRAINT executions_venue_order_id_check"
 
 

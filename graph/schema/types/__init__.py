@@ -1,1 +1,1 @@
-"""The object types of the schema. Each is a plain value made from the domain's; what costs a query is a resolver."""
+"""The object types of the schema. Each is a plain value made from the domain's; resolvers read what costs a query."""

@@ -1,5 +1,5 @@
-"""An account as its token's bearer and operators see it. Whatever needs reading is read when it is asked for, with one
-statement for all accounts of an answer.
+"""An account as seen by its token's bearer and by operators. Costly fields are read on demand, with one statement
+for all accounts of an answer.
 """
 
 from datetime import datetime
@@ -44,11 +44,11 @@ class Account(Node):
 
 
 def account_from(account_id: str) -> Account:
-    """The account as clients see it."""
+    """Return the account in public form."""
     return Account(id=account_node_id(account_id), account_id=strawberry.ID(account_id))
 
 
 def _readable(account: Account, info: Info) -> str:
-    """The account's id; raises FORBIDDEN for a token that may not read, such as one that may only place."""
+    """Return the account's id; raise FORBIDDEN for a token that may not read, such as one that may only place."""
     info.context.bearer.require(Scope.READ)
     return account.account_id

@@ -1,4 +1,4 @@
-"""One change of an order, and the reason behind a state, as clients see them."""
+"""One change of an order, and the reason of a status, in public form."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -31,12 +31,12 @@ class OrderChange:
 
 
 def reason_from(reason: Reason | None) -> OrderReason | None:
-    """The reason as clients see it."""
+    """Return the reason in public form."""
     return None if reason is None else OrderReason(code=reason.code, message=reason.message, source=reason.source)
 
 
 def change_from(change: RecordedChange) -> OrderChange:
-    """The change as clients see it."""
+    """Return the change in public form."""
     return OrderChange(
         kind=change.kind,
         version=change.order.version,

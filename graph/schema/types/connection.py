@@ -1,4 +1,4 @@
-"""Relay's connection, once for every list: edges with cursors, the nodes alone, and where the page stands."""
+"""Relay's connection, once for every list: edges with cursors, the nodes without them, and the position of the page."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -31,7 +31,7 @@ def _edges(self: "Connection[NodeType]") -> list[Edge[NodeType]]:
 
 @strawberry.type
 class Connection(Generic[NodeType]):
-    # Most ask for the nodes alone, and the cursors of a page cost a tenth of it.
+    # Most clients select only the nodes, and the cursors of a page cost a tenth of it.
     edges: list[Edge[NodeType]] = strawberry.field(resolver=_edges)
     nodes: list[NodeType]
     page_info: PageInfo
@@ -39,7 +39,7 @@ class Connection(Generic[NodeType]):
 
 
 def connect(page: Page[Row], *, node: Callable[[Row], NodeType], cursor: Callable[[Row], str]) -> Connection[NodeType]:
-    """The connection that shows a page."""
+    """Return the connection of a page."""
     rows = page.rows
     return Connection(
         nodes=[node(row) for row in rows],

@@ -1,4 +1,4 @@
-"""An execution as clients see it."""
+"""An execution in public form."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -19,7 +19,7 @@ class Execution(Node):
 
 
 def execution_from(execution: ExecutionView) -> Execution:
-    """The execution as clients see it."""
+    """Return the execution in public form."""
     return Execution(
         id=execution_node_id(execution.id),
         quantity=execution.quantity,

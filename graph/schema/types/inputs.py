@@ -1,4 +1,4 @@
-"""What clients hand in."""
+"""The inputs of clients."""
 
 from datetime import datetime
 from typing import TypeVar
@@ -21,19 +21,21 @@ Given = TypeVar("Given")
 
 
 def given(value: Given | None) -> Given | None:
-    """The value, or None when the client left it out: the schema then prints no default for it."""
+    """Return the value, or None when the client left it out: the schema then prints no default for it."""
     return None if value is strawberry.UNSET else value
 
 
 def checked_text(name: str, text: str) -> str:
-    """The text; raises BAD_USER_INPUT when it is too long or holds what no database column can (NUL among it)."""
+    """Return the text; raise BAD_USER_INPUT when it is too long or contains characters that no database column can
+    store (such as NUL).
+    """
     if len(text) > TEXT_MAX_CHARACTERS or not text.isprintable():
         raise bad_input(f"{name} must be at most {TEXT_MAX_CHARACTERS} printable characters.")
     return text
 
 
 def checked_reason(text: str | None, *, is_required: bool) -> str:
-    """The reason without blanks at its ends, empty where none was given; raises BAD_USER_INPUT."""
+    """Return the reason without leading and trailing blanks, empty without one; raise BAD_USER_INPUT."""
     reason = (given(text) or "").strip()
     if (is_required and not reason) or len(reason) > REASON_MAX_CHARACTERS or not reason.isprintable():
         least = 1 if is_required else 0
@@ -42,7 +44,7 @@ def checked_reason(text: str | None, *, is_required: bool) -> str:
 
 
 def given_account(account_id: strawberry.ID | None) -> str | None:
-    """The id of an account, or None when the client left it out; raises BAD_USER_INPUT for what can be no id."""
+    """Return the id of an account, or None when the client left it out; raise BAD_USER_INPUT for an invalid one."""
     text = given(account_id)
     if text is not None and not is_account_id(text):
         raise bad_input(f"accountId must be 1 to {ACCOUNT_ID_MAX_CHARACTERS} printable characters.")

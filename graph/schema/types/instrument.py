@@ -1,4 +1,4 @@
-"""An instrument as clients see it."""
+"""An instrument in public form."""
 
 from decimal import Decimal
 
@@ -22,7 +22,7 @@ class Instrument(Node):
 
 
 def instrument_from(instrument: values.Instrument) -> Instrument:
-    """The instrument as clients see it."""
+    """Return the instrument in public form."""
     return Instrument(
         id=instrument_node_id(instrument.isin),
         isin=Isin(instrument.isin),

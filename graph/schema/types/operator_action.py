@@ -1,4 +1,4 @@
-"""The audit trail of operators as operators see it."""
+"""The audit trail of operators' actions in public form."""
 
 from datetime import datetime
 
@@ -34,7 +34,7 @@ class OperatorAction(Node):
 
 
 def action_from(action: operator_actions.OperatorAction) -> OperatorAction:
-    """Return the action as operators see it."""
+    """Return the action in public form."""
     return OperatorAction(
         id=action_node_id(action.id),
         at=action.at,

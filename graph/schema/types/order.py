@@ -1,4 +1,4 @@
-"""An order as clients see it. Its instrument, executions and history are read only when they are asked for."""
+"""An order in public form. Its instrument, executions and history are read only on demand."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -131,7 +131,7 @@ class Order(Node):
 
 
 def order_from(order: OrderSnapshot) -> Order:
-    """The order as clients see it."""
+    """Return the order in public form."""
     terms = order.current_terms
     return Order(
         id=order_node_id(order.id),
@@ -165,8 +165,8 @@ def _counted_otherwise(order: OrderSnapshot) -> Decimal | None:
     return counted if order.status.is_final and counted != order.filled_quantity else None
 
 
-def change_beside(order: Order, change: RecordedChange) -> OrderChange:
-    """The change as `change_from` shows it, beside its order: what both show is not worked out a second time."""
+def change_with_order(order: Order, change: RecordedChange) -> OrderChange:
+    """Return the change like `change_from`, together with its order: shared values are not computed twice."""
     return OrderChange(
         kind=change.kind,
         version=order.version,

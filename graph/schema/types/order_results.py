@@ -24,7 +24,7 @@ def _order_edge(self: "PlaceOrderSuccess") -> Edge[Order]:
 @strawberry.type
 class PlaceOrderSuccess:
     order: Order
-    # Only who keeps a list up to date asks for it, and its cursor costs as much as the order's fields.
+    # Only clients that maintain a list select it, and its cursor costs as much as the order's fields.
     order_edge: Edge[Order] = strawberry.field(resolver=_order_edge)
     replayed: bool = strawberry.field(
         description=(

@@ -1,4 +1,4 @@
-"""What operators hand in to resolve an order that machines cannot, and what they are answered."""
+"""Operators' inputs for orders that cannot be resolved automatically, and the results."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The revocation of tokens, as operators ask for it and are answered."""
+"""The revocation of tokens: operators' inputs and results."""
 
 from datetime import datetime
 from typing import Annotated

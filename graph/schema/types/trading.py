@@ -1,4 +1,4 @@
-"""Limits and halts as accounts and operators see them."""
+"""Limits and halts as seen by accounts and operators."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -52,7 +52,7 @@ class AccountLimits:
 
     @classmethod
     def of(cls, found: limits.AccountLimits, *, for_operator: bool) -> Self:
-        """The limits as they are shown."""
+        """Return the limits in public form."""
         return cls(
             account_id=None if found.account_id is None else strawberry.ID(found.account_id),
             max_quantity=found.max_quantity,
@@ -82,7 +82,7 @@ class TradingHalt(Node):
 
 
 def halt_from(halt: trading_control.TradingHalt) -> TradingHalt:
-    """The halt as operators see it."""
+    """Return the halt in public form."""
     return TradingHalt(
         id=halt_node_id(halt.id),
         account_id=None if halt.account_id is None else strawberry.ID(halt.account_id),
@@ -134,7 +134,7 @@ class SetAccountLimitsInput:
     )
 
     def decimals(self) -> dict[str, GivenDecimal | None]:
-        """The decimals by the names of the domain's fields; None where none was given."""
+        """Return the decimals by the names of the domain's fields; None for missing ones."""
         return {
             "max_quantity": given(self.max_quantity),
             "max_notional": given(self.max_notional),

@@ -38,7 +38,7 @@ class ClearAccountLimitsSuccess:
 class NotHalted(UserFailure):
     @classmethod
     def of(cls, error: errors.NotHaltedError) -> Self:
-        """The failure."""
+        """Return the failure."""
         return cls(code="NOT_HALTED", message=str(error), path=["input", "accountId"])
 
 
@@ -48,7 +48,7 @@ class InvalidLimits(UserFailure):
 
     @classmethod
     def of(cls, wrong: Mapping[str, str], *, code: IssueCode) -> Self:
-        """The failure, from a sentence for each field; its path is that of the first issue."""
+        """Return the failure, from a message for each field; its path is that of the first issue."""
         issues = [
             InputIssue(path=["input", to_camel_case(name)], code=code, message=sentence)
             for name, sentence in wrong.items()

@@ -1,4 +1,4 @@
-"""Expected failures as members of the result unions. Each implements UserError and keeps its code for ever."""
+"""Expected failures as members of the result unions. Each implements UserError and keeps its code permanently."""
 
 from decimal import Decimal
 from typing import Self
@@ -41,7 +41,7 @@ class InvalidOrder(UserFailure):
 
     @classmethod
     def of(cls, error: errors.InvalidOrderError) -> Self:
-        """The failure; its path is that of the first issue."""
+        """Return the failure; its path is that of the first issue."""
         issues = _issues(error)
         return cls(code="INVALID_ORDER", message=str(error), path=issues[0].path if issues else None, issues=issues)
 
@@ -52,7 +52,7 @@ class InvalidInput(UserFailure):
 
     @classmethod
     def of(cls, error: errors.InvalidInputError) -> Self:
-        """The failure; its path is that of the first issue."""
+        """Return the failure; its path is that of the first issue."""
         issues = _issues(error)
         return cls(code="INVALID_INPUT", message=str(error), path=issues[0].path if issues else None, issues=issues)
 
@@ -63,7 +63,7 @@ class ClientOrderIdConflict(UserFailure):
 
     @classmethod
     def of(cls, error: errors.ClientOrderIdConflictError) -> Self:
-        """The failure, with the order that has the id."""
+        """Return the failure, with the order that has the id."""
         return cls(
             code="CLIENT_ORDER_ID_CONFLICT",
             message=str(error),
@@ -76,7 +76,7 @@ class ClientOrderIdConflict(UserFailure):
 class ClientRequestIdConflict(UserFailure):
     @classmethod
     def of(cls, error: errors.ClientRequestIdConflictError) -> Self:
-        """The failure, at the id."""
+        """Return the failure, with the path of the id."""
         return cls(code="CLIENT_REQUEST_ID_CONFLICT", message=str(error), path=["input", "clientRequestId"])
 
 
@@ -94,7 +94,7 @@ class LimitUse:
 
     @classmethod
     def of(cls, use: limits.LimitUse, *, name: str) -> Self:
-        """The use of the limit with that code."""
+        """Return the use of the limit with that code."""
         return cls(name=name, maximum=use.maximum, used=use.used, requested=use.requested)
 
 
@@ -110,7 +110,7 @@ class OrderDenied(UserFailure):
 
     @classmethod
     def of(cls, error: errors.OrderDeniedError) -> Self:
-        """The failure, under the code of the limit."""
+        """Return the failure, under the code of the limit."""
         path = None if error.path is None else list(error.path)
         limit = None if error.use is None else LimitUse.of(error.use, name=error.code)
         return cls(code=error.code, message=str(error), path=path, limit=limit)
@@ -122,7 +122,7 @@ class Unavailable(UserFailure):
 
     @classmethod
     def of(cls, error: errors.UnavailableError) -> Self:
-        """The failure, with how long to wait."""
+        """Return the failure, with the time to wait."""
         return cls(code="UNAVAILABLE", message=error.message, path=None, retry_after_ms=error.retry_after_ms)
 
 
@@ -130,7 +130,7 @@ class Unavailable(UserFailure):
 class OrderNotFound(UserFailure):
     @classmethod
     def of(cls, error: errors.OrderNotFoundError) -> Self:
-        """The failure; an order of another account reads the same."""
+        """Return the failure; it is the same for an order of another account."""
         return cls(code="ORDER_NOT_FOUND", message=str(error), path=list(ORDER_ID_PATH))
 
 
@@ -140,7 +140,7 @@ class NotCancelable(UserFailure):
 
     @classmethod
     def of(cls, error: errors.NotCancelableError) -> Self:
-        """The failure, with the order as it ended."""
+        """Return the failure, with the ended order."""
         return cls(code="NOT_CANCELABLE", message=str(error), path=list(ORDER_ID_PATH), order=order_from(error.order))
 
 

@@ -1,4 +1,4 @@
-"""What the venue holds of an order, as it is stored and as the venue answers."""
+"""The venue orders of an order, as stored and as returned by the venue."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -35,7 +35,7 @@ class VenueAnswer:
 
 
 def venue_order_from(one: VenueOrderView) -> VenueOrder:
-    """The venue's order as clients see it."""
+    """Return the venue's order in public form."""
     return VenueOrder(
         venue_order_id=one.venue_order_id,
         venue_client_order_id=one.venue_client_order_id,
@@ -47,5 +47,5 @@ def venue_order_from(one: VenueOrderView) -> VenueOrder:
 
 
 def venue_answer_from(answer: ShownAnswer) -> VenueAnswer:
-    """The venue's answer as operators see it."""
+    """Return the venue's answer in public form."""
     return VenueAnswer(asked_at=answer.asked_at, outcome=answer.outcome, order=answer.order, error=answer.error)

@@ -1,4 +1,4 @@
-"""The bearer of the token, as the bearer sees it."""
+"""The bearer of the token, in public form."""
 
 from datetime import datetime
 
@@ -48,7 +48,7 @@ class Viewer:
 
 
 def viewer_from(bearer: Bearer) -> Viewer:
-    """The viewer as clients see it."""
+    """Return the viewer in public form."""
     return Viewer(scopes=sorted(bearer.scopes), token_expires_at=bearer.token_expires_at)
 
 

@@ -10,7 +10,7 @@ GOOD = ["a", "alice", "desk 7", "a  b", "~!", "a:b/c", "EVERYBODY", "a" * 128, "
 
 
 @pytest.mark.parametrize("account_id", OF_NO_ACCOUNT)
-def test_what_no_column_could_hold_is_no_account_whatever_the_pattern(account_id: str) -> None:
+def test_an_unstorable_id_is_no_account_for_any_pattern(account_id: str) -> None:
     assert not is_account_id(account_id)
     assert not AccountRule(pattern=r"(?s).*").allows(account_id)
 

@@ -1,4 +1,4 @@
-"""Busts, corrections and second ids of executions: what the venue takes back, and by which id it does so."""
+"""Busts, corrections and second ids of executions: which id the venue uses to amend them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from domain.model.executions import Trade
 from domain.model.order import End, OrderStatus, VenueCount, disagrees
 from domain.model.reports import ExecutionBusted, ExecutionCorrected, OrderFilled, Report
 from tests.domain.model.test_order_properties import Ledger
-from tests.support.examples import an_order, at, busted, ended, filled, told
+from tests.support.examples import after_reports, an_order, at, busted, ended, filled
 
 PRICE = Decimal(230)
 
@@ -44,14 +44,14 @@ def correction(name: str, quantity: int, *, second: int, own_id: str | None = No
 
 
 def filled_after_each_order_of(reports: Sequence[Report]) -> set[Decimal]:
-    """Return the filled quantities that the permutations of the reports give, each report in a batch of its own."""
+    """Return the filled quantities for all permutations of the reports, each report in a separate batch."""
     return {
         Ledger.after(*([one] for one in order), quantity="100").order.facts.filled_quantity
         for order in permutations(reports)
     }
 
 
-def test_an_equal_fill_right_after_a_bust_is_another_fill_in_whatever_order_they_arrive() -> None:
+def test_an_equal_fill_right_after_a_bust_is_another_fill_in_any_order() -> None:
     reports: list[Report] = [
         fill("E1", 33, total=33, second=0),
         fill("E2", 33, total=66, second=1),
@@ -136,7 +136,7 @@ def test_each_execution_that_counts_for_something_else_is_a_change_of_its_own() 
     before = Ledger.after([fill("E1", 33, total=33, second=0), fill("E2", 33, total=33, second=2)], quantity="100")
     assert before.order.facts.filled_quantity == Decimal(33)
 
-    applied = told_more(before, bust("E1", second=1))
+    applied = published_more(before, bust("E1", second=1))
 
     assert [(one.kind, one.order.facts.filled_quantity) for one in applied.changes] == [
         (ChangeKind.CORRECTED, Decimal(0)),
@@ -144,15 +144,15 @@ def test_each_execution_that_counts_for_something_else_is_a_change_of_its_own() 
     ]
 
 
-def told_more(ledger: Ledger, *reports: Report) -> Applied:
+def published_more(ledger: Ledger, *reports: Report) -> Applied:
     """Apply more reports to the order of a ledger."""
-    return told(ledger.order, *reports, known=ledger.executions.values())
+    return after_reports(ledger.order, *reports, known=ledger.executions.values())
 
 
 def test_a_known_id_with_other_content_is_an_anomaly_and_counts_once() -> None:
     ledger = Ledger.after([fill("E1", 33, total=33, second=0)], quantity="100")
 
-    applied = told_more(ledger, fill("E1", 34, total=67, second=1))
+    applied = published_more(ledger, fill("E1", 34, total=67, second=1))
 
     assert applied.anomalies == [Anomaly.EXECUTION_ID_REUSED, Anomaly.MISSED_FILL][: len(applied.anomalies)]
     assert applied.contradicted == {"E1"}
@@ -162,14 +162,14 @@ def test_a_known_id_with_other_content_is_an_anomaly_and_counts_once() -> None:
 def test_a_fill_that_is_listed_as_it_was_corrected_contradicts_nothing() -> None:
     ledger = Ledger.after([fill("E1", 33, total=33, second=0)], [correction("E1", 40, second=1)], quantity="100")
 
-    applied = told_more(ledger, fill("E1", 40, total=40, second=0))
+    applied = published_more(ledger, fill("E1", 40, total=40, second=0))
 
     assert not applied.anomalies
     assert not applied.contradicted
 
 
-def test_a_bust_of_an_execution_that_was_never_seen_is_kept_and_an_anomaly() -> None:
-    applied = told(an_order(quantity="100"), bust("E9", second=1))
+def test_a_bust_of_an_execution_that_was_never_seen_is_stored_and_an_anomaly() -> None:
+    applied = after_reports(an_order(quantity="100"), bust("E9", second=1))
 
     assert applied.anomalies == [Anomaly.UNKNOWN_EXECUTION_AMENDED]
     assert [one.is_busted for one in applied.executions] == [True]
@@ -179,27 +179,27 @@ def test_an_end_that_counts_more_than_is_known_shows_a_missed_fill() -> None:
     end = replace(ended(End.CANCELED), count=VenueCount(at=at(4), quantity=Decimal(33)))
     ledger = Ledger.after([end], quantity="100")
 
-    assert Anomaly.MISSED_FILL in told_more(ledger, end).anomalies
-    assert not told_more(ledger, fill("E1", 33, total=33, second=0)).anomalies[1:]
+    assert Anomaly.MISSED_FILL in published_more(ledger, end).anomalies
+    assert not published_more(ledger, fill("E1", 33, total=33, second=0)).anomalies[1:]
 
 
-def test_a_count_below_what_is_known_shows_a_missed_amendment() -> None:
+def test_a_count_below_the_recorded_one_shows_a_missed_amendment() -> None:
     end = replace(ended(End.CANCELED), count=VenueCount(at=at(4), quantity=Decimal(0)))
 
-    assert Anomaly.MISSED_AMENDMENT in told(an_order(), filled("5"), end).anomalies
+    assert Anomaly.MISSED_AMENDMENT in after_reports(an_order(), filled("5"), end).anomalies
 
 
 @pytest.mark.parametrize("own_id", [None, "B"])
 def test_a_bust_of_a_filled_order_counts_nothing_and_agrees_with_the_venue(own_id: str | None) -> None:
     count = VenueCount(at=at(3), quantity=Decimal(0))
-    applied = told(an_order(), filled("10"), replace(busted(), amendment_id=own_id, count=count))
+    applied = after_reports(an_order(), filled("10"), replace(busted(), amendment_id=own_id, count=count))
 
     assert applied.order.facts.filled_quantity == Decimal(0)
     assert applied.order.status is OrderStatus.PLACED
     assert not applied.anomalies
 
 
-def test_an_order_that_fills_up_after_a_correction_agrees_with_the_venue_in_whatever_order_they_arrive() -> None:
+def test_an_order_that_fills_up_after_a_correction_agrees_with_the_venue_in_any_order() -> None:
     count = VenueCount(at=at(2), quantity=Decimal(25))
     reports: list[Report] = [
         fill("E1", 50, total=50, second=1),
@@ -223,7 +223,9 @@ class Tale:
 
 @st.composite
 def tales(draw: st.DrawFn) -> Tale:
-    """Fills, busts and corrections as a venue makes them: it counts, its clock goes on, and an amendment has an id."""
+    """Generate fills, busts and corrections like a venue: with counts, increasing times, and an id for each
+    amendment.
+    """
     reports: list[Report] = []
     live: dict[str, tuple[str, Decimal]] = {}
     total, ids = Decimal(0), iter(range(100))
@@ -256,7 +258,7 @@ def tales(draw: st.DrawFn) -> Tale:
 
 @settings(max_examples=400, deadline=None)
 @given(tales(), st.data())
-def test_whatever_order_the_reports_arrive_in_we_count_what_the_venue_counts(tale: Tale, data: st.DataObject) -> None:
+def test_in_any_order_of_reports_we_count_what_the_venue_counts(tale: Tale, data: st.DataObject) -> None:
     repeats = data.draw(st.lists(st.sampled_from(tale.reports), max_size=3))
     shuffled = data.draw(st.permutations([*tale.reports, *repeats]))
 

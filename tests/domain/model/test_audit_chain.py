@@ -1,4 +1,4 @@
-"""The canonical form, as docs/audit.md has it, and the property of a chain: no change of a record goes unnoticed."""
+"""The canonical form of docs/audit.md, and the property of a chain: every change of a record is detected."""
 
 import hashlib
 import re
@@ -67,7 +67,7 @@ ACTION = OperatorAction(
 
 
 def examples() -> Sequence[tuple[str, str]]:
-    """The document's examples: what is hashed, and its hash."""
+    """Return the document's examples: the hashed text, and its hash."""
     text = DOCUMENT.read_text(encoding="utf-8")
     return re.findall(r"^    (\d+:fillwire/\S.*,)\n\n    ([0-9a-f]{64})$", text, re.MULTILINE)
 
@@ -92,7 +92,7 @@ def test_equal_values_read_alike_and_different_ones_never_do() -> None:
 
 
 def records_of(changes: Sequence[ChangeRecord], seals: Sequence[int]) -> list[Record]:
-    """A sound chain of these changes, sealed at these sequences."""
+    """Return a valid chain of these changes, sealed at these sequences."""
     head = account_genesis("zoë")
     records: list[Record] = [start_record("zoë", head)]
     for change in changes:

@@ -1,4 +1,4 @@
-"""The short way of a plain fill gives what the whole rule gives, and is taken for what it is meant for."""
+"""The fast path of a plain fill has the result of the whole rule, and is used for the intended reports."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +16,7 @@ from domain.model.order import End, Order, OrderStatus
 from domain.model.reports import OrderFilled, Report
 from tests.support.examples import (
     accepted,
+    after_reports,
     an_order,
     at,
     cancel_asked,
@@ -23,7 +24,6 @@ from tests.support.examples import (
     cancel_sent,
     ended,
     restated,
-    told,
 )
 from tests.support.fakes.clock import CountingIds
 
@@ -43,7 +43,7 @@ before: st.SearchStrategy[Sequence[Report]] = st.sampled_from(
 
 
 def fills(quantities: Sequence[Trade]) -> list[OrderFilled]:
-    """Fills of which each continues where the one before ended."""
+    """Generate consecutive fills, each continuing from the previous one."""
     totals = accumulate(trade.quantity for trade in quantities)
     return [
         OrderFilled(
@@ -55,7 +55,7 @@ def fills(quantities: Sequence[Trade]) -> list[OrderFilled]:
 
 @st.composite
 def disturbed(draw: st.DrawFn) -> list[Report]:
-    """The same with one of them told otherwise, told twice, left out, or put among other reports."""
+    """Generate the same with one of them changed, repeated, left out, or placed among other reports."""
     reports: list[OrderFilled] = fills(draw(trades))
     place = draw(st.integers(min_value=0, max_value=len(reports) - 1))
     fill = reports[place]
@@ -78,7 +78,7 @@ def disturbed(draw: st.DrawFn) -> list[Report]:
 
 
 def both_ways(order: Order, reports: Sequence[Report]) -> Callable[[], None] | None:
-    """Applies the reports both ways; what compares the outcomes, or None when the short way was not taken."""
+    """Apply the reports both ways; return the outcomes to compare, or None when the fast path was not used."""
     plain = apply_plain_fills(order, reports, now=at(99), new_id=CountingIds())
     if plain is None:
         return None
@@ -95,10 +95,10 @@ def both_ways(order: Order, reports: Sequence[Report]) -> Callable[[], None] | N
 
 
 @given(before=before, reports=disturbed(), quantity=decimals)
-def test_the_short_way_gives_what_the_whole_rule_gives(
+def test_the_fast_path_has_the_result_of_the_whole_rule(
     before: Sequence[Report], reports: Sequence[Report], quantity: Decimal
 ) -> None:
-    order = told(an_order(quantity=str(quantity)), *before).order
+    order = after_reports(an_order(quantity=str(quantity)), *before).order
 
     compare = both_ways(order, reports)
 
@@ -109,7 +109,7 @@ def test_the_short_way_gives_what_the_whole_rule_gives(
 @given(quantities=trades, rest=st.just(Decimal(0)) | decimals)
 def test_fills_in_a_row_take_the_short_way(quantities: Sequence[Trade], rest: Decimal) -> None:
     total = sum((trade.quantity for trade in quantities), start=rest)
-    order = told(an_order(quantity=str(total)), accepted()).order
+    order = after_reports(an_order(quantity=str(total)), accepted()).order
 
     compare = both_ways(order, fills(quantities))
 
@@ -118,7 +118,7 @@ def test_fills_in_a_row_take_the_short_way(quantities: Sequence[Trade], rest: De
 
 
 def test_the_last_fill_ends_the_order() -> None:
-    order = told(an_order(quantity="3"), accepted()).order
+    order = after_reports(an_order(quantity="3"), accepted()).order
     applied = apply_plain_fills(
         order, fills([Trade(quantity=Decimal(3), price=Decimal(1))]), now=at(99), new_id=lambda: UUID(int=1)
     )
@@ -128,7 +128,7 @@ def test_the_last_fill_ends_the_order() -> None:
 
 
 def test_two_fills_of_one_name_are_left_to_the_whole_rule() -> None:
-    order = told(an_order(quantity="10"), accepted()).order
+    order = after_reports(an_order(quantity="10"), accepted()).order
     first, second = fills([Trade(quantity=Decimal(1), price=Decimal(1)), Trade(quantity=Decimal(2), price=Decimal(1))])
     again = replace(second, venue_execution_id=first.venue_execution_id)
 

@@ -1,4 +1,4 @@
-"""Pre-trade limits: which order each of them denies, and what it says."""
+"""Pre-trade limits: which order each of them denies, with which message."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,7 +33,7 @@ ONE_LIMIT: Mapping[str, Callable[[Decimal], AccountLimits]] = {
 
 
 def terms(*, quantity: str | Decimal = "10", price: str | Decimal | None = "100") -> Terms:
-    """A limit order, or a market order without a price."""
+    """Return a limit order, or a market order without a price."""
     limit_price = None if price is None else Decimal(price)
     order_type = OrderType.MARKET if price is None else OrderType.LIMIT
     return replace(some_terms(), quantity=Decimal(quantity), limit_price=limit_price, type=order_type)
@@ -134,7 +134,7 @@ def test_each_limit_is_exact(quantity: Decimal, price: Decimal, last: Decimal, m
 
 
 @given(quantity=SIZES, price=st.none() | SIZES, last=st.none() | SIZES, low=SIZES, high=SIZES)
-def test_what_a_tighter_limit_lets_pass_a_wider_one_lets_pass(
+def test_terms_within_a_tighter_limit_are_within_a_wider_one(
     quantity: Decimal, price: Decimal | None, last: Decimal | None, low: Decimal, high: Decimal
 ) -> None:
     low, high = sorted((low, high))
@@ -162,7 +162,7 @@ def test_one_more_order_passes_while_fewer_than_the_limit_are_under_way(under_wa
         assert f"{most} orders per second. Try again in 0.250 s" in denied_rate.message
 
 
-def test_a_halt_says_whom_it_concerns_and_that_cancels_are_open() -> None:
+def test_a_halt_is_logged_with_its_account_and_that_cancels_are_open() -> None:
     assert "all accounts" in deny_halted(everywhere=True).message
     assert "this account" in deny_halted(everywhere=False).message
     assert "can be canceled" in deny_halted(everywhere=False).message

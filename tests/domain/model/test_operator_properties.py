@@ -1,4 +1,4 @@
-"""Properties of operators' decisions: in whatever order they and the venue's reports come, the venue's word counts."""
+"""Properties of operators' decisions: in any order of them and the venue's reports, the venue's reports count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ trades = st.builds(Trade, quantity=st.sampled_from([Decimal(33), Decimal(34)]), 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What the venue has executed and busted, and what operators booked and took back meanwhile, interleaved."""
+    """The venue's executions and busts, interleaved with operators' bookings and busts."""
 
     fills: Sequence[OrderFilled]
     busts: Sequence[ExecutionBusted]
@@ -48,7 +48,7 @@ class Story:
 
 @st.composite
 def fills_of_a_venue(draw: st.DrawFn) -> Sequence[OrderFilled]:
-    """Fills of equal trades too, some at one moment."""
+    """Generate fills of equal trades too, some at the same time."""
     made = draw(st.lists(trades, min_size=1, max_size=4))
     totals = accumulate(trade.quantity for trade in made)
     return [
@@ -80,7 +80,7 @@ def stories(draw: st.DrawFn) -> Story:
         operators.append(booked)
         if draw(st.booleans()):
             operators.append(OperatorBusted(venue_execution_id=booked.name, at=at(901)))
-    # What the venue busts an operator may have busted before, told by people.
+    # An operator may have busted before what the venue busts, after a call.
     operators += [OperatorBusted(venue_execution_id=bust.venue_execution_id, at=at(902)) for bust in busts]
     shuffled = draw(st.permutations([*fills, *busts, *operators]))
     cuts = draw(st.lists(st.booleans(), min_size=len(shuffled), max_size=len(shuffled)))
@@ -128,7 +128,7 @@ def venues_sums(story: Story) -> tuple[Decimal, Decimal]:
 
 @settings(max_examples=150, deadline=None)
 @given(stories())
-def test_once_the_venue_has_listed_everything_the_sums_are_the_venues_whatever_operators_booked(story: Story) -> None:
+def test_once_the_venue_has_listed_everything_the_sums_are_the_venues_for_any_bookings(story: Story) -> None:
     ledger = Ledger()
 
     for batch in story.interleaved:

@@ -1,4 +1,4 @@
-"""The status table, rule by rule, and what people read beside the status."""
+"""The status table, rule by rule, and the fields that people read with the status."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -27,7 +27,8 @@ from tests.support.examples import (
     VENUE_SAYS,
     WE_SAY,
     accepted,
-    an_order_told,
+    after_reports,
+    an_order_after_reports,
     became_unknown,
     busted,
     cancel_asked,
@@ -38,7 +39,6 @@ from tests.support.examples import (
     filled,
     given_up,
     refused,
-    told,
 )
 
 
@@ -62,20 +62,20 @@ def test_an_order_that_was_given_up_has_failed() -> None:
 
 
 def test_an_order_that_an_answer_refused_is_rejected_with_the_venues_reason() -> None:
-    order = an_order_told(became_unknown(), refused())
+    order = an_order_after_reports(became_unknown(), refused())
 
     assert order.status is OrderStatus.REJECTED
     assert order.reason == VENUE_REFUSES
     assert is_submission_over(order.facts)
 
 
-def test_a_refusal_and_giving_up_give_the_same_order_in_either_order() -> None:
-    assert an_order_told(refused(), given_up()).facts == an_order_told(given_up(), refused()).facts
-    assert an_order_told(refused(), given_up()).status is OrderStatus.REJECTED
+def test_a_refusal_and_giving_up_have_the_same_result_in_either_order() -> None:
+    assert an_order_after_reports(refused(), given_up()).facts == an_order_after_reports(given_up(), refused()).facts
+    assert an_order_after_reports(refused(), given_up()).status is OrderStatus.REJECTED
 
 
-def test_a_refusal_of_an_order_that_may_be_there_is_kept_and_decides_nothing() -> None:
-    order = an_order_told(became_unknown(refusal=VENUE_REFUSES))
+def test_a_refusal_of_an_order_that_may_exist_is_stored_and_decides_nothing() -> None:
+    order = an_order_after_reports(became_unknown(refusal=VENUE_REFUSES))
 
     assert order.status is OrderStatus.IN_DOUBT
     assert order.reason == WE_SAY
@@ -83,8 +83,8 @@ def test_a_refusal_of_an_order_that_may_be_there_is_kept_and_decides_nothing() -
     assert not is_submission_over(order.facts)
 
 
-def test_the_kept_refusal_is_the_reason_once_it_decides() -> None:
-    order = an_order_told(became_unknown(refusal=VENUE_REFUSES), refused(VENUE_SAYS))
+def test_the_stored_refusal_is_the_reason_once_it_decides() -> None:
+    order = an_order_after_reports(became_unknown(refusal=VENUE_REFUSES), refused(VENUE_SAYS))
 
     assert order.reason == VENUE_REFUSES
 
@@ -101,12 +101,12 @@ LIVE = [accepted(rank=VenueRank.ACCEPTED), accepted(), filled("1"), busted(), co
     ],
 )
 @pytest.mark.parametrize("evidence", LIVE)
-def test_evidence_of_life_revives_an_order_by_a_change_of_its_own(
+def test_a_report_of_a_live_order_revives_it_by_a_separate_change(
     belief: Report, status: OrderStatus, evidence: Report
 ) -> None:
-    believed = an_order_told(belief)
+    believed = an_order_after_reports(belief)
 
-    applied = told(believed, evidence)
+    applied = after_reports(believed, evidence)
 
     revived = applied.changes[0]
     assert revived.kind is ChangeKind.REVIVED
@@ -134,14 +134,14 @@ def test_evidence_of_life_revives_an_order_by_a_change_of_its_own(
 def test_what_the_venue_shows_follows_the_change_revived(
     evidence: Sequence[Report], kinds: str, status: OrderStatus
 ) -> None:
-    applied = told(an_order_told(refused()), *evidence)
+    applied = after_reports(an_order_after_reports(refused()), *evidence)
 
     assert " ".join(change.kind for change in applied.changes) == kinds
     assert applied.order.status is status
 
 
 def test_an_order_with_an_open_cancel_request_is_revived_as_pending_cancel() -> None:
-    applied = told(an_order_told(became_unknown(), cancel_asked(), refused()), accepted())
+    applied = after_reports(an_order_after_reports(became_unknown(), cancel_asked(), refused()), accepted())
 
     assert [(change.kind, change.order.status) for change in applied.changes] == [
         (ChangeKind.REVIVED, OrderStatus.PENDING_CANCEL)
@@ -149,15 +149,17 @@ def test_an_order_with_an_open_cancel_request_is_revived_as_pending_cancel() -> 
 
 
 def test_an_order_that_the_venue_shows_for_the_first_time_is_not_revived() -> None:
-    assert [change.kind for change in told(an_order_told(became_unknown()), accepted()).changes] == [ChangeKind.PLACED]
-    assert [change.kind for change in told(an_order_told(ended(End.REJECTED)), filled("1")).changes] == [
-        ChangeKind.FILL
+    assert [change.kind for change in after_reports(an_order_after_reports(became_unknown()), accepted()).changes] == [
+        ChangeKind.PLACED
     ]
+    assert [
+        change.kind for change in after_reports(an_order_after_reports(ended(End.REJECTED)), filled("1")).changes
+    ] == [ChangeKind.FILL]
 
 
 @pytest.mark.parametrize("phase", SubmissionPhase)
 @pytest.mark.parametrize("rank", [VenueRank.ACCEPTED, VenueRank.WORKING])
-def test_what_the_venue_has_is_placed_whatever_we_believed(phase: SubmissionPhase, rank: VenueRank) -> None:
+def test_an_order_at_the_venue_is_placed_in_any_earlier_status(phase: SubmissionPhase, rank: VenueRank) -> None:
     assert status_of(Facts(phase=phase, rank=rank)) is OrderStatus.PLACED
 
 
@@ -176,12 +178,12 @@ def test_a_part_filled_order_is_partially_filled_even_before_the_acknowledgement
         Facts(cancel=OPEN_CANCEL, rank=VenueRank.WORKING, phase=SubmissionPhase.GIVEN_UP),
     ],
 )
-def test_an_open_cancel_request_shows_on_every_order_that_lives(facts: Facts) -> None:
+def test_an_open_cancel_request_shows_on_every_live_order(facts: Facts) -> None:
     assert status_of(facts) is OrderStatus.PENDING_CANCEL
 
 
 def test_an_order_that_was_given_up_has_failed_even_while_a_cancel_is_open() -> None:
-    # Else it would wait for ever for a venue that does not have it to cancel it.
+    # Otherwise it would wait permanently for a cancel by a venue that does not have it.
     assert status_of(Facts(phase=SubmissionPhase.GIVEN_UP, cancel=OPEN_CANCEL)) is OrderStatus.FAILED
 
 
@@ -224,7 +226,7 @@ def test_a_rejection_after_a_fill_cancels_what_was_left() -> None:
 
 @pytest.mark.parametrize("filled_quantity", [Decimal(10), Decimal("10.000"), Decimal(11)])
 @pytest.mark.parametrize("end", [None, *End])
-def test_what_is_filled_is_filled_whatever_else_is_known(end: End | None, filled_quantity: Decimal) -> None:
+def test_a_filled_order_is_filled_with_any_other_facts(end: End | None, filled_quantity: Decimal) -> None:
     ends = frozenset() if end is None else frozenset({end})
     facts = Facts(filled_quantity=filled_quantity, ends=ends, cancel=OPEN_CANCEL, phase=SubmissionPhase.GIVEN_UP)
 
@@ -239,22 +241,22 @@ def test_five_statuses_are_final() -> None:
 @pytest.mark.parametrize(
     "order",
     [
-        an_order_told(accepted()),
-        an_order_told(filled("1")),
-        an_order_told(ended(End.REJECTED)),
-        an_order_told(given_up()),
-        an_order_told(filled("1"), busted()),
-        an_order_told(corrected("1"), busted()),
-        an_order_told(busted()),
+        an_order_after_reports(accepted()),
+        an_order_after_reports(filled("1")),
+        an_order_after_reports(ended(End.REJECTED)),
+        an_order_after_reports(given_up()),
+        an_order_after_reports(filled("1"), busted()),
+        an_order_after_reports(corrected("1"), busted()),
+        an_order_after_reports(busted()),
     ],
 )
-def test_placing_is_over_once_there_is_any_evidence_or_we_gave_up(order: Order) -> None:
+def test_placing_has_ended_once_the_venue_reports_the_order_or_we_gave_up(order: Order) -> None:
     assert is_submission_over(order.facts)
 
 
 def test_placing_is_not_over_while_an_order_waits_or_is_in_doubt() -> None:
-    assert not is_submission_over(an_order_told().facts)
-    assert not is_submission_over(an_order_told(became_unknown(), cancel_asked()).facts)
+    assert not is_submission_over(an_order_after_reports().facts)
+    assert not is_submission_over(an_order_after_reports(became_unknown(), cancel_asked()).facts)
 
 
 # --- The reason -------------------------------------------------------------------------------------------------
@@ -263,53 +265,56 @@ def test_placing_is_not_over_while_an_order_waits_or_is_in_doubt() -> None:
 @pytest.mark.parametrize(
     ("order", "reason"),
     [
-        (an_order_told(), None),
-        (an_order_told(accepted()), None),
-        (an_order_told(became_unknown()), WE_SAY),
-        (an_order_told(given_up()), WE_SAY),
-        (an_order_told(refused()), VENUE_REFUSES),
-        (an_order_told(given_up(), refused()), VENUE_REFUSES),
-        (an_order_told(refused(), ended(End.REJECTED)), VENUE_SAYS),
-        (an_order_told(refused(), accepted()), None),
-        (an_order_told(ended(End.REJECTED)), VENUE_SAYS),
-        (an_order_told(ended(End.EXPIRED)), VENUE_SAYS),
-        (an_order_told(ended(End.CANCELED)), VENUE_SAYS),
-        (an_order_told(ended(End.REPLACED)), VENUE_SAYS),
-        (an_order_told(filled("1"), ended(End.REJECTED)), VENUE_SAYS),
-        (an_order_told(accepted(), cancel_asked(), cancel_sent(), ended(End.CANCELED)), CANCELED_AS_ASKED),
-        (an_order_told(accepted(), cancel_asked(), cancel_sent(), cancel_refused(), ended(End.CANCELED)), VENUE_SAYS),
-        (an_order_told(filled("10"), ended(End.CANCELED)), None),
-        (an_order_told(became_unknown(), accepted()), None),
+        (an_order_after_reports(), None),
+        (an_order_after_reports(accepted()), None),
+        (an_order_after_reports(became_unknown()), WE_SAY),
+        (an_order_after_reports(given_up()), WE_SAY),
+        (an_order_after_reports(refused()), VENUE_REFUSES),
+        (an_order_after_reports(given_up(), refused()), VENUE_REFUSES),
+        (an_order_after_reports(refused(), ended(End.REJECTED)), VENUE_SAYS),
+        (an_order_after_reports(refused(), accepted()), None),
+        (an_order_after_reports(ended(End.REJECTED)), VENUE_SAYS),
+        (an_order_after_reports(ended(End.EXPIRED)), VENUE_SAYS),
+        (an_order_after_reports(ended(End.CANCELED)), VENUE_SAYS),
+        (an_order_after_reports(ended(End.REPLACED)), VENUE_SAYS),
+        (an_order_after_reports(filled("1"), ended(End.REJECTED)), VENUE_SAYS),
+        (an_order_after_reports(accepted(), cancel_asked(), cancel_sent(), ended(End.CANCELED)), CANCELED_AS_ASKED),
+        (
+            an_order_after_reports(accepted(), cancel_asked(), cancel_sent(), cancel_refused(), ended(End.CANCELED)),
+            VENUE_SAYS,
+        ),
+        (an_order_after_reports(filled("10"), ended(End.CANCELED)), None),
+        (an_order_after_reports(became_unknown(), accepted()), None),
     ],
 )
-def test_the_reason_is_the_one_behind_the_status(order: Order, reason: Reason | None) -> None:
+def test_the_reason_belongs_to_the_status(order: Order, reason: Reason | None) -> None:
     assert order.reason == reason
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_of_two_wordings_of_one_end_the_same_holds_in_either_order(swapped: bool) -> None:
+def test_of_two_reasons_of_one_end_the_same_one_counts_in_either_order(swapped: bool) -> None:
     other = Reason(source=ReasonSource.VENUE, code="A", message="Another wording.")
     reports = [ended(End.EXPIRED), ended(End.EXPIRED, reason=other)]
 
-    order = an_order_told(*(reversed(reports) if swapped else reports))
+    order = an_order_after_reports(*(reversed(reports) if swapped else reports))
 
-    assert order.reason == an_order_told(*reports).reason
+    assert order.reason == an_order_after_reports(*reports).reason
 
 
-# --- What is left -----------------------------------------------------------------------------------------------
+# --- Leaves ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("order", "leaves"),
     [
-        (an_order_told(), "10"),
-        (an_order_told(filled("4")), "6"),
-        (an_order_told(filled("4"), cancel_asked()), "6"),
-        (an_order_told(filled("4"), ended(End.CANCELED)), "0"),
-        (an_order_told(filled("12")), "0"),
-        (an_order_told(given_up()), "0"),
-        (an_order_told(refused()), "0"),
-        (an_order_told(refused(), accepted()), "10"),
+        (an_order_after_reports(), "10"),
+        (an_order_after_reports(filled("4")), "6"),
+        (an_order_after_reports(filled("4"), cancel_asked()), "6"),
+        (an_order_after_reports(filled("4"), ended(End.CANCELED)), "0"),
+        (an_order_after_reports(filled("12")), "0"),
+        (an_order_after_reports(given_up()), "0"),
+        (an_order_after_reports(refused()), "0"),
+        (an_order_after_reports(refused(), accepted()), "10"),
     ],
 )
 def test_what_is_left_is_zero_once_final_and_never_negative(order: Order, leaves: str) -> None:
@@ -317,17 +322,17 @@ def test_what_is_left_is_zero_once_final_and_never_negative(order: Order, leaves
 
 
 def test_the_average_price_weighs_each_fill_by_its_quantity() -> None:
-    order = an_order_told(filled("1", price="10"), filled("3", name="E2", price="20"))
+    order = an_order_after_reports(filled("1", price="10"), filled("3", name="E2", price="20"))
 
     assert order.average_price == Decimal("17.5")
 
 
 @pytest.mark.parametrize("text", ["x" * 5_000, "a\x00b", "\ud800", ""])
-def test_a_repeated_end_whose_reason_is_not_kept_as_it_came_changes_nothing(text: str) -> None:
+def test_a_repeated_end_whose_reason_is_stored_in_another_form_changes_nothing(text: str) -> None:
     reason = Reason(source=ReasonSource.VENUE, code=text, message=text)
-    stored = an_order_told(accepted(), ended(End.REJECTED, reason=reason))
+    stored = an_order_after_reports(accepted(), ended(End.REJECTED, reason=reason))
 
-    repeated = told(stored, ended(End.REJECTED, reason=reason))
+    repeated = after_reports(stored, ended(End.REJECTED, reason=reason))
 
     assert repeated.order == stored
     assert not repeated.changes

@@ -37,7 +37,7 @@ def test_the_id_never_changes_for_an_account_and_a_client_order_id(
 
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
-def test_two_intents_never_share_an_id_wherever_a_separator_stands(
+def test_two_intents_never_share_an_id_with_any_separators(
     account: str, client_order_id: str, other_account: str, other_client_order_id: str
 ) -> None:
     is_same = (account, client_order_id) == (other_account, other_client_order_id)
@@ -46,7 +46,7 @@ def test_two_intents_never_share_an_id_wherever_a_separator_stands(
 
 
 @given(st.from_regex(r"[a-z][a-z0-9]{1,14}", fullmatch=True), TEXTS, TEXTS)
-def test_every_id_fits_the_venue_and_is_recognized_by_its_prefix_alone(
+def test_every_id_fits_the_venue_and_is_recognized_only_by_its_prefix(
     prefix: str, account: str, client_order_id: str
 ) -> None:
     name = derived(account, client_order_id, prefix=prefix)
@@ -71,10 +71,10 @@ def test_any_other_id_is_external(name: str) -> None:
     assert not InstallationPrefixes(current="fw").is_ours(name)
 
 
-def test_a_random_uuid_such_as_a_broker_gives_to_an_order_placed_by_hand_is_external() -> None:
+def test_a_random_uuid_of_a_manually_placed_order_is_external() -> None:
     assert not InstallationPrefixes(current="fw").is_ours("9b2d9a0c-6f0d-4a55-8f04-6f9c6c6f0d11")
 
 
 @pytest.mark.parametrize("text", ["", "f", "1fw", "fW", "f-w", "fw_", "a" * 16, "fw\n", "\u0661fw"])
-def test_a_prefix_that_could_not_be_told_from_the_rest_is_refused(text: str) -> None:
+def test_a_prefix_that_is_ambiguous_is_refused(text: str) -> None:
     assert not is_installation_prefix(text)

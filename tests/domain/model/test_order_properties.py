@@ -1,8 +1,8 @@
-"""Properties of the order's rule: in whatever order, batches and repeats reports come, the order is the same.
+"""Properties of the order's rule: in any order, batches and repeats of reports, the order is the same.
 
-Here an execution that was amended has one id besides those of its amendments; two ids of the stream and of REST beside
-amendments are in `test_amended_executions`. An amendment's id amends one execution, as the venue's ids do, and a known
-id repeats its content: of two contents of one id the first one holds, whatever the rule.
+Here an execution that was amended has one id and those of its amendments; two ids of the stream and of REST together
+with amendments are in `test_amended_executions`. An amendment's id amends one execution, as the venue's ids do, and a
+known id repeats its content: of two contents of one id the first one counts.
 """
 
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ OUR_HISTORIES: Sequence[Sequence[Report]] = (
 quantities = st.integers(min_value=1, max_value=10**9).map(lambda units: Decimal(units).scaleb(-6))
 prices = st.integers(min_value=1, max_value=10**12).map(lambda units: Decimal(units).scaleb(-8))
 venue_order_ids = st.sampled_from([None, "V1", "V1", "V2"])
-# Made once: a strategy that is made for each draw costs more than the draw.
+# Created once: creating a strategy for each draw costs more than the draw.
 trades_of_fills = st.lists(st.builds(Trade, quantity=quantities, price=prices), max_size=5)
 first_left_out = st.sampled_from([0, 0, 0, 1])
 amendments_at_most = st.integers(min_value=0, max_value=3)
@@ -97,7 +97,9 @@ class Story:
 
 @st.composite
 def fills_of(draw: st.DrawFn) -> list[Report]:
-    """Fills whose cumulative quantities rise; some known by a second name, some amended, some amended unheard."""
+    """Generate fills with increasing cumulative quantities; some with a second id, some amended, some with the
+    amendment missed.
+    """
     trades = draw(trades_of_fills)
     counts_up = draw(st.booleans())
     totals = accumulate(trade.quantity for trade in trades)
@@ -119,8 +121,9 @@ def fills_of(draw: st.DrawFn) -> list[Report]:
 
 @st.composite
 def amendments_of(draw: st.DrawFn, fill: OrderFilled) -> list[Report]:
-    """Corrections and busts, which may name each other; after one of them the venue's count may come to the same total
-    a second time."""
+    """Generate corrections and busts, which may name each other; after one of them the venue's count may reach the
+    same total again.
+    """
     name = fill.venue_execution_id
     names, amendments, listed = [name], list[Report](), list[Report]()
     for number in range(draw(amendments_at_most)):
@@ -193,7 +196,7 @@ def stories(draw: st.DrawFn) -> Story:
 
 @dataclass(slots=True)
 class Ledger:
-    """An order and its executions, kept from batch to batch as the database keeps them."""
+    """An order and its executions, stored from batch to batch as in the database."""
 
     order: Order
     executions: dict[str, Execution]
@@ -201,7 +204,7 @@ class Ledger:
 
     @classmethod
     def after(cls, *batches: Sequence[Report], quantity: str = "1000") -> "Ledger":
-        """The ledger of a fresh order after these batches."""
+        """Return the ledger of a new order after these batches."""
         ledger = cls(order=an_order(quantity=quantity), executions={})
         for batch in batches:
             ledger.apply(batch)
@@ -221,7 +224,7 @@ class Ledger:
 
 
 def expected_trades(reports: Sequence[Report]) -> dict[str, Trade]:
-    """What each execution counts for, told in another way than the domain does: the last word on each."""
+    """Return what each execution counts for, computed differently from the domain: by the last amendment of each."""
     trades: dict[str, Trade] = {}
     for report in reports:
         is_another_id = isinstance(report, OrderFilled) and (
@@ -240,7 +243,7 @@ def expected_trades(reports: Sequence[Report]) -> dict[str, Trade]:
 
 @settings(max_examples=examples(150, thorough=1000), deadline=None)
 @given(stories())
-def test_any_permutation_with_repeats_of_the_reports_gives_the_same_order(story: Story) -> None:
+def test_any_permutation_with_repeats_of_the_reports_has_the_same_result(story: Story) -> None:
     straight = Ledger.after(story.ours, story.reports)
 
     shuffled = Ledger.after(story.ours, *story.batches)
@@ -311,7 +314,7 @@ def allowed_back(before: Order, kind: ChangeKind) -> frozenset[OrderStatus]:
 
 
 def test_a_fill_that_counts_differently_under_the_same_total_is_another_fill() -> None:
-    # The first fill was corrected from 5 to 4, so the venue comes to a total of 5 a second time.
+    # The first fill was corrected from 5 to 4, so the venue reaches a total of 5 again.
     ledger = Ledger.after([filled("5", cumulative="5")])
 
     ledger.apply([filled("1", name="E2", cumulative="5")])
@@ -319,7 +322,7 @@ def test_a_fill_that_counts_differently_under_the_same_total_is_another_fill() -
     assert ledger.order.facts.filled_quantity == Decimal(6)
 
 
-def test_an_equal_trade_that_comes_to_the_same_total_after_a_bust_is_another_fill() -> None:
+def test_an_equal_trade_that_reaches_the_same_total_after_a_bust_is_another_fill() -> None:
     fill = filled("5", cumulative="5")
     again = replace(fill, venue_execution_id="E2", at=at(60))
     reports: list[Report] = [fill, busted("E1"), again, fill]
@@ -328,7 +331,7 @@ def test_an_equal_trade_that_comes_to_the_same_total_after_a_bust_is_another_fil
     assert {order.facts.filled_quantity for order in orders} == {Decimal(5)}
 
 
-def test_a_fill_heard_after_its_bust_is_still_known_by_its_total() -> None:
+def test_a_fill_reported_after_its_bust_is_still_known_by_its_total() -> None:
     ledger = Ledger.after([busted("E1")], [filled("5", cumulative="5")])
 
     ledger.apply([filled("5", name="R1", cumulative="5")])

@@ -33,7 +33,7 @@ def wait(budget: RateBudget, priority: RequestPriority, *, now: float = START) -
 def take_all(
     budget: RateBudget, priority: RequestPriority, *, now: float = START, most: int = 10_000
 ) -> tuple[RateBudget, int]:
-    """Take until nothing is left for the class; how many that were."""
+    """Acquire until nothing is left for the class, and return the count."""
     count = 0
     while count < most and not wait(budget, priority, now=now):
         budget, count = budget.taken(priority, now=now), count + 1
@@ -57,7 +57,7 @@ def test_no_window_ever_holds_more_requests_than_the_limit(
 
 
 @given(limit=st.integers(5, 60), asked=asked, starved=st.sampled_from(RequestPriority))
-def test_a_class_gets_its_minimum_share_whatever_the_others_take(
+def test_a_class_gets_its_minimum_share_for_any_use_of_the_others(
     limit: int, asked: Sequence[tuple[RequestPriority, float]], starved: RequestPriority
 ) -> None:
     budget, now = RateBudget(limit=limit), START
@@ -72,7 +72,7 @@ def test_a_class_gets_its_minimum_share_whatever_the_others_take(
 
 
 @given(limit=st.integers(5, 60), seconds=st.integers(70, 200))
-def test_every_class_gets_its_minimum_share_in_every_window_while_all_ask_all_the_time(
+def test_every_class_gets_its_minimum_share_in_every_window_under_constant_load_of_all(
     limit: int, seconds: int
 ) -> None:
     budget, granted = RateBudget(limit=limit), list[tuple[float, RequestPriority]]()
@@ -90,7 +90,7 @@ def test_every_class_gets_its_minimum_share_in_every_window_while_all_ask_all_th
 
 
 @given(limit=st.integers(1, 60), asked=asked, priority=st.sampled_from(RequestPriority))
-def test_who_waits_as_long_as_told_and_is_alone_gets_its_request(
+def test_a_single_caller_that_waits_the_returned_time_gets_its_request(
     limit: int, asked: Sequence[tuple[RequestPriority, float]], priority: RequestPriority
 ) -> None:
     budget, now = RateBudget(limit=limit), START
@@ -98,10 +98,10 @@ def test_who_waits_as_long_as_told_and_is_alone_gets_its_request(
         now += pause
         budget, _ = take_all(budget, each, now=now, most=3)
 
-    told = wait(budget, priority, now=now)
+    reported = wait(budget, priority, now=now)
 
-    assert told <= COUNTED_SECONDS
-    assert wait(budget, priority, now=now + told) == 0
+    assert reported <= COUNTED_SECONDS
+    assert wait(budget, priority, now=now + reported) == 0
 
 
 @given(shares=st.lists(st.floats(0, 1), min_size=5, max_size=5), limit=st.integers(1, 1000))
@@ -112,14 +112,14 @@ def test_the_reserves_never_exceed_the_limit(shares: Sequence[float], limit: int
     assert sum(reserves_of(limit, parts)) <= limit
 
 
-def test_the_whole_limit_may_be_used_at_once_but_for_what_is_kept_for_others() -> None:
+def test_the_whole_limit_may_be_used_at_once_except_the_reserves() -> None:
     _, count = take_all(RateBudget(limit=200), SUBMIT)
 
     kept = sum(reserves_of(200, SHARES)) - reserves_of(200, SHARES)[SUBMIT]
     assert (count, kept) == (139, 50)
 
 
-def test_a_lower_class_leaves_more_to_those_before_it() -> None:
+def test_a_lower_class_leaves_more_to_higher_ones() -> None:
     counts = [take_all(RateBudget(limit=200), priority)[1] for priority in (SUBMIT, LOOK_UP, CATCH_UP)]
 
     assert counts == sorted(counts, reverse=True)
@@ -145,7 +145,7 @@ def test_an_announced_remainder_below_the_count_holds_until_the_reset() -> None:
     assert wait(budget, CATCH_UP, now=START + 12) == 0
 
 
-def test_what_others_left_of_the_limit_goes_to_the_urgent() -> None:
+def test_the_rest_of_the_limit_is_for_the_urgent() -> None:
     budget = RateBudget(limit=200).announced(
         RateAnnouncement(limit=200, remaining=20, reset=60, resets_in_seconds=12), now=START
     )
@@ -156,18 +156,18 @@ def test_what_others_left_of_the_limit_goes_to_the_urgent() -> None:
 @pytest.mark.parametrize(
     ("remaining", "reset", "left"), [(50, 60.0, 49), (7, 60.0, 7), (100, 120.0, 100), (3, 1.0, 49)]
 )
-def test_an_announcement_lowers_what_is_left_of_its_window_and_a_later_window_begins_anew(
+def test_an_announcement_lowers_the_rest_of_its_window_and_a_later_window_starts_fresh(
     remaining: int, reset: float, left: int
 ) -> None:
     first = RateAnnouncement(limit=200, remaining=50, reset=60, resets_in_seconds=30)
     budget = RateBudget(limit=200).announced(first, now=START).taken(SUBMIT, now=START)
 
-    told = RateAnnouncement(limit=200, remaining=remaining, reset=reset, resets_in_seconds=30)
+    reported = RateAnnouncement(limit=200, remaining=remaining, reset=reset, resets_in_seconds=30)
 
-    assert budget.announced(told, now=START).left(now=START) == left
+    assert budget.announced(reported, now=START).left(now=START) == left
 
 
-def test_a_lower_limit_holds_at_once() -> None:
+def test_a_lower_limit_applies_immediately() -> None:
     budget, _ = take_all(RateBudget(limit=200), SUBMIT)
 
     lowered = budget.announced(RateAnnouncement(limit=20), now=START)
@@ -176,22 +176,22 @@ def test_a_lower_limit_holds_at_once() -> None:
     assert wait(lowered, KILL) > 0
 
 
-def test_a_database_clock_that_is_put_back_holds_nobody_up_for_long() -> None:
+def test_a_database_clock_that_is_set_back_delays_nothing_for_long() -> None:
     budget, _ = take_all(RateBudget(limit=20), SUBMIT, now=START + 86_400)
 
     assert wait(budget, SUBMIT) == 0
 
 
 @pytest.mark.parametrize("priority", RequestPriority)
-def test_an_announcement_before_the_database_clock_was_put_back_holds_nobody_up(priority: RequestPriority) -> None:
-    told = RateAnnouncement(limit=200, remaining=0, reset=START + 30, resets_in_seconds=30)
-    budget = RateBudget(limit=200).announced(told, now=START)
+def test_an_announcement_before_the_database_clock_was_set_back_delays_nothing(priority: RequestPriority) -> None:
+    reported = RateAnnouncement(limit=200, remaining=0, reset=START + 30, resets_in_seconds=30)
+    budget = RateBudget(limit=200).announced(reported, now=START)
 
     assert wait(budget, priority, now=START - 3_600) == 0
     assert wait(budget, priority, now=START) == 30
 
 
-def test_what_others_take_counts_again_when_a_reset_far_in_the_future_no_longer_holds() -> None:
+def test_use_by_others_counts_again_after_a_reset_far_in_the_future_was_dropped() -> None:
     absurd = RateAnnouncement(limit=200, remaining=150, reset=START * 1_000, resets_in_seconds=60)
     usual = RateAnnouncement(limit=200, remaining=0, reset=START + 120, resets_in_seconds=60)
     budget = RateBudget(limit=200).announced(absurd, now=START)
@@ -201,12 +201,12 @@ def test_what_others_take_counts_again_when_a_reset_far_in_the_future_no_longer_
 
 
 def test_an_announced_window_lasts_no_longer_than_the_windows_of_the_limit() -> None:
-    told = RateAnnouncement(limit=200, remaining=0, reset=START + 600, resets_in_seconds=600)
+    reported = RateAnnouncement(limit=200, remaining=0, reset=START + 600, resets_in_seconds=600)
 
-    assert wait(RateBudget(limit=200).announced(told, now=START), KILL) == WINDOW_SECONDS
+    assert wait(RateBudget(limit=200).announced(reported, now=START), KILL) == WINDOW_SECONDS
 
 
-def test_only_the_slots_that_count_are_kept() -> None:
+def test_only_the_counted_slots_are_kept() -> None:
     budget = RateBudget(limit=20)
     for second in range(1_000):
         budget, _ = take_all(budget, SUBMIT, now=START + second, most=1)

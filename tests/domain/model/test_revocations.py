@@ -13,7 +13,7 @@ REQUIRED, NOT_ALLOWED, OUT_OF_RANGE = IssueCode.REQUIRED, IssueCode.NOT_ALLOWED,
 
 
 def issues_of(**given: object) -> set[tuple[str, IssueCode]]:
-    """The fields that are wrong, each with its code."""
+    """Return the invalid fields, each with its code."""
     asked = RevokeTokens(**{"reason": "stolen", **given})  # type: ignore[arg-type]  # values of any kind are the test
     return {(issue.path[-1], issue.code) for issue in find_issues(asked, now=MIDNIGHT)}
 

@@ -80,7 +80,7 @@ def test_a_decimal_in_any_other_form_is_refused(text: str) -> None:
 
 
 @given(contract_decimals)
-def test_a_decimal_keeps_its_exact_value_there_and_back(text: str) -> None:
+def test_a_decimal_keeps_its_exact_value_both_ways(text: str) -> None:
     value = parse_decimal(text)
 
     again = parse_decimal(format_decimal(value))

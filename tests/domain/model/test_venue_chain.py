@@ -1,4 +1,4 @@
-"""The venue replaces an order by another one: the order goes on, and ends, counts and names are per venue order."""
+"""The venue replaces an order by another one: the order continues, and ends, counts and names are per venue order."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,15 +18,15 @@ from domain.model.restatement import Restatement
 from tests.domain.model.test_order_properties import Ledger, allowed_back
 from tests.support.examples import (
     accepted,
+    after_reports,
     an_order,
-    an_order_told,
+    an_order_after_reports,
     at,
     cancel_asked,
     cancel_sent,
     ended,
     ended_by_operator,
     filled,
-    told,
 )
 
 Message = Sequence[Report]
@@ -56,12 +56,12 @@ def link(
 
 
 def replaced(name: str = "V1", *, counted: str | None = None) -> OrderEnded:
-    """The venue order ended because another one replaced it."""
+    """Return the end of the venue order by a replacement."""
     return over(End.REPLACED, name, counted=counted)
 
 
 def over(end: End, name: str, *, counted: str | None = None) -> OrderEnded:
-    """The venue order ended so."""
+    """Return the end of the venue order with that status."""
     count = None if counted is None else VenueCount(at=at(5), quantity=Decimal(counted))
     return ended(end, venue_order_id=name, count=count)
 
@@ -90,7 +90,7 @@ def over(end: End, name: str, *, counted: str | None = None) -> OrderEnded:
             "10",
             "0",
         ),
-        # Its word alone fills nothing.
+        # Its status by itself fills nothing.
         ([accepted(), link(quantity="6", completed="6")], OrderStatus.PLACED, "6", "6"),
         # Without a link it is over, as it was.
         ([accepted(), replaced()], OrderStatus.CANCELED, "10", "0"),
@@ -98,7 +98,7 @@ def over(end: End, name: str, *, counted: str | None = None) -> OrderEnded:
         # The end is that of the newest one, once the one before is over.
         ([accepted(), link(quantity="6"), replaced(), over(End.EXPIRED, "V2")], OrderStatus.EXPIRED, "6", "0"),
         ([accepted(), link(quantity="6"), over(End.CANCELED, "V2")], OrderStatus.PLACED, "6", "6"),
-        # Refused: the one before goes on, or ends by itself.
+        # Refused: the previous one continues, or ends.
         ([accepted(), link(quantity="6"), over(End.REJECTED, "V2")], OrderStatus.PLACED, "10", "10"),
         (
             [accepted(), link(quantity="6"), over(End.REJECTED, "V2"), over(End.EXPIRED, "V1")],
@@ -122,7 +122,7 @@ def over(end: End, name: str, *, counted: str | None = None) -> OrderEnded:
         ),
     ],
 )
-def test_a_replaced_order_goes_on_as_its_newest_venue_order(
+def test_a_replaced_order_continues_as_its_newest_venue_order(
     reports: Sequence[Report], status: OrderStatus, quantity: str, leaves: str
 ) -> None:
     messages = [in_a_message(report) for report in reports]
@@ -136,7 +136,7 @@ def test_a_replaced_order_goes_on_as_its_newest_venue_order(
 
 
 def in_a_message(report: Report) -> Message:
-    """The report as a message says it: what is about a venue order that replaced another names that."""
+    """Return the report as in a message: one about a venue order that replaced another names that order."""
     about = getattr(report, "venue_order_id", None)
     return [link(), report] if about == "V2" and not isinstance(report, OrderReplaced) else [report]
 
@@ -158,9 +158,11 @@ def test_a_replacement_that_becomes_known_after_the_end_revives_the_order() -> N
 
 def test_equal_fills_with_equal_totals_of_two_venue_orders_both_count() -> None:
     order = an_order()
-    first = told(order, filled("3", name="E1", cumulative="3", venue_order_id="V1"), link(quantity="7"), replaced())
+    first = after_reports(
+        order, filled("3", name="E1", cumulative="3", venue_order_id="V1"), link(quantity="7"), replaced()
+    )
 
-    second = told(
+    second = after_reports(
         first.order,
         filled("3", name="E2", cumulative="3", venue_order_id="V2"),
         # The same by the name of REST.
@@ -173,13 +175,13 @@ def test_equal_fills_with_equal_totals_of_two_venue_orders_both_count() -> None:
     assert not second.anomalies
 
 
-def test_an_amendment_of_one_venue_order_lies_between_no_fills_of_another() -> None:
+def test_an_amendment_of_one_venue_order_is_between_no_fills_of_another() -> None:
     fill = filled("3", name="E1", cumulative="3", venue_order_id="V1")
     again = replace(fill, venue_execution_id="R1", at=at(60))
     other = filled("2", name="E2", cumulative="2", venue_order_id="V2")
     busts = ExecutionBusted(venue_execution_id="E2", at=at(30), venue_order_id="V2")
 
-    order = an_order_told(fill, link(quantity="7"), other, busts, again)
+    order = an_order_after_reports(fill, link(quantity="7"), other, busts, again)
 
     assert order.facts.filled_quantity == 3
 
@@ -199,14 +201,14 @@ def test_what_the_venue_counts_is_compared_by_venue_order(
         over(End.CANCELED, "V2", counted=counted_second),
     ]
 
-    applied = told(an_order(), *reports)
+    applied = after_reports(an_order(), *reports)
 
     assert applied.order.status is OrderStatus.CANCELED
     assert list(applied.anomalies) == anomalies
 
 
 def test_a_gap_in_the_fills_of_the_newest_venue_order_is_a_missed_fill() -> None:
-    applied = told(
+    applied = after_reports(
         an_order(),
         filled("4", name="E1", cumulative="4", venue_order_id="V1"),
         link(quantity="6"),
@@ -216,7 +218,7 @@ def test_a_gap_in_the_fills_of_the_newest_venue_order_is_a_missed_fill() -> None
     assert list(applied.anomalies) == [Anomaly.MISSED_FILL]
 
 
-def test_no_change_says_that_the_order_ended_while_it_goes_on() -> None:
+def test_no_change_ends_an_order_that_continues() -> None:
     ledger = Ledger.after(
         [accepted()],
         [link(quantity="6")],
@@ -232,13 +234,15 @@ def test_no_change_says_that_the_order_ended_while_it_goes_on() -> None:
 
 
 def test_a_venue_order_that_replaced_one_since_overrules_an_operators_end() -> None:
-    order = an_order_told(accepted(), ended_by_operator("CANCELED"), link(quantity="6", second=8))
+    order = an_order_after_reports(accepted(), ended_by_operator("CANCELED"), link(quantity="6", second=8))
 
     assert order.status is OrderStatus.PLACED
 
 
-def test_links_may_come_newest_first() -> None:
-    order = an_order_told(accepted(), link("V3", "V2", quantity="3", second=6), link(quantity="6"), replaced("V2"))
+def test_links_may_arrive_newest_first() -> None:
+    order = an_order_after_reports(
+        accepted(), link("V3", "V2", quantity="3", second=6), link(quantity="6"), replaced("V2")
+    )
 
     assert order.whole.venue_order_id == "V3"
     assert order.quantity == 3
@@ -246,7 +250,7 @@ def test_links_may_come_newest_first() -> None:
 
 @st.composite
 def messages_of_a_chain(draw: st.DrawFn, *, ends_often: bool = False) -> list[Message]:
-    """The messages about up to three venue orders, as the stream and the lists give them.
+    """Generate the messages about up to three venue orders, as sent by the stream and the lists.
 
     With `ends_often` orders end that were also replaced: no venue does that.
     """
@@ -264,7 +268,7 @@ def messages_of_a_chain(draw: st.DrawFn, *, ends_often: bool = False) -> list[Me
         messages.append([*own, accepted(venue_order_id=name)])
         total = Decimal(0)
         for fill in range(draw(st.integers(min_value=0, max_value=3))):
-            # Equal fills and totals in all venue orders: only the venue order tells them apart.
+            # Equal fills and totals in all venue orders: only the venue order distinguishes them.
             total += 1
             told_as = filled("1", name=f"{name}-{fill}", cumulative=str(total), venue_order_id=name)
             messages.append([*own, told_as])
@@ -291,7 +295,7 @@ def test_a_replacement_that_the_venue_calls_filled_with_everything_taken_back_is
 
 @settings(max_examples=200, deadline=None)
 @given(messages_of_a_chain(ends_often=True), st.data())
-def test_any_permutation_with_repeats_of_a_chains_messages_gives_the_same_order(
+def test_any_permutation_with_repeats_of_a_chains_messages_has_the_same_result(
     messages: list[Message], data: st.DataObject
 ) -> None:
     repeats = data.draw(st.lists(st.sampled_from(messages), max_size=4))
@@ -318,7 +322,7 @@ def test_more_of_a_chains_messages_never_move_an_order_back_but_by_the_table(
 
 
 def assert_adds_up(ledger: Ledger) -> None:
-    """The executions that count are the quantity of the order, and those of each venue order its own."""
+    """Assert that the counted executions sum to the order's quantity, and those of each venue order to its own."""
     order: Order = ledger.order
     own = {name: one.facts.filled_quantity for name, one in order.facts.successors.items()}
     for name, quantity in own.items():
@@ -330,7 +334,7 @@ def assert_adds_up(ledger: Ledger) -> None:
 def test_the_first_time_of_a_replacement_holds() -> None:
     times: list[datetime] = []
     for reports in permutations([link(second=4), link(quantity="6", second=7)]):
-        order = an_order_told(accepted(), *reports)
+        order = an_order_after_reports(accepted(), *reports)
         times.append(order.facts.successors["V2"].linked_at)
 
     assert times == [at(4), at(4)]

@@ -1,6 +1,8 @@
-"""What may happen next in the world of `submission_world`, what must hold after each step, and that calm ends all.
+"""Possible steps in the world of `submission_world`, the invariants after each step, and the check that a quiet phase
+ends everything.
 
-Each step takes small numbers and picks with them from what there is, so that Hypothesis and a plain seed can drive it.
+Each step takes small numbers and uses them to choose among the available objects, so that Hypothesis and a plain seed
+can drive it.
 """
 
 from collections import Counter
@@ -85,14 +87,14 @@ class Steps:
         self.world.let_pass(_pick(TIMES, which))
 
     def arrive(self, which: int, *, is_hidden: bool) -> None:
-        """A request that is on its way reaches the venue."""
+        """Deliver a sent request to the venue."""
         now = self.world.clock()
         coming = [request for request in self.world.requests if request.may_arrive(now)]
         if coming:
             self.world.arrive(_pick(coming, which), is_hidden=is_hidden)
 
     def answer_placement(self, which: int, *, how: int) -> None:
-        """The venue answers a placement, truly, or the answer is lost, or it is a refusal of an order that is there."""
+        """Answer a submission: correctly, not at all, or with a refusal of an order that exists."""
         waiting = self._waiting(Place.SENDING, which)
         if waiting is None or waiting.request is None:
             return
@@ -111,13 +113,13 @@ class Steps:
         self.world.answer(waiting, answer)
 
     def answer_look_up(self, which: int, *, how: int) -> None:
-        """The venue answers a look-up, truly, or not at all."""
+        """Answer a look-up, correctly or not at all."""
         waiting = self._waiting(Place.LOOKING_UP, which)
         if waiting is not None and waiting.name is not None:
             self.world.answer(waiting, _pick((self.world.found(waiting.name),) * 3 + NO_LOOK_UP, how))
 
     def go_on(self, which: int, *, is_database_there: bool) -> None:
-        """A worker that stood still at the database goes on, perhaps without its answer."""
+        """Resume a worker that waits for the database, perhaps without its answer."""
         still = [one for one in self.world.waiting if one.place in {Place.CLAIMED, Place.WRITING}]
         if still:
             self.world.answer(_pick(still, which), None if is_database_there else UnavailableError())
@@ -133,7 +135,7 @@ class Steps:
             self.world.end_at_venue(_pick(list(self.world.venue.orders), which), End.REJECTED)
 
     def tell(self, which: int, *, fills: bool) -> None:
-        """The stream tells what the venue knows of an order."""
+        """Send the venue's state of an order on the stream."""
         if not self.world.venue.orders:
             return
         venue_name = _pick(list(self.world.venue.orders), which)
@@ -145,7 +147,7 @@ class Steps:
     # --- What must hold -----------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """What must hold after every step."""
+        """Check the invariants after every step."""
         world = self.world
         assert not world.violations, world.violations
         self._check_changes()
@@ -168,7 +170,7 @@ class Steps:
             self._versions[change.order.id] = change.order.version
 
     def _check_end(self, order: Order) -> None:
-        """We ended an order only when the venue does not have it and nothing can bring it there any more."""
+        """We ended an order only when the venue does not have it and no request can still deliver it."""
         if self._checked.get(order.id) is order:
             return
         self._checked[order.id], now = order, order.status
@@ -184,7 +186,7 @@ class Steps:
     # --- Calm ---------------------------------------------------------------------------------------------------
 
     def calm(self) -> None:
-        """Nothing goes wrong any more: within some rounds everything has ended, and both sides agree."""
+        """Stop all faults: within some rounds everything ends, and both sides agree."""
         for _ in range(CALM_ROUNDS):
             self._answer_all()
             if all(_is_settled(row.order) for row in self.world.rows()):

@@ -1,10 +1,10 @@
-"""A small world around the submission story: several workers, one store, a venue whose every answer a test decides.
+"""A small world for the submission service: several workers, one store, a venue whose every answer a test decides.
 
-What the world grants, as the settings demand of a real one: a request that was sent reaches the venue within
-REQUEST_LASTS or never; after a lost answer it may still do so for LATE; a fresh order is hidden from look-ups for
-HIDDEN at most. SETTLE covers the last two, and half a lease the first. A process may stand still anywhere but between
-its look at the clock and the socket: for those microseconds there is only the venue's own check of the client order id,
-which this venue does not make. So here a second send is a second order.
+The world guarantees what the settings require of a real one: a sent request reaches the venue within REQUEST_LASTS or
+never; after a lost answer it may still do so for LATE; a new order is missing from look-ups for HIDDEN at most. SETTLE
+covers the last two, and half a lease the first. A process may be paused anywhere except between its read of the clock
+and the socket: for those microseconds only the venue's own check of the client order id protects, which this venue does
+not make. So here a second send creates a second order.
 """
 
 import asyncio
@@ -80,12 +80,12 @@ class SteppedLoop(StillLoop):
         return (self._clock() - MIDNIGHT).total_seconds()
 
     def settle(self) -> None:
-        """Run whatever can run."""
+        """Run all tasks that can run."""
         self.call_soon(self._stop_when_idle)
         self.run_forever()
 
     def _stop_when_idle(self) -> None:
-        if self._ready:  # type: ignore[attr-defined] # asyncio's own queue; nothing public tells that a loop is idle
+        if self._ready:  # type: ignore[attr-defined] # asyncio's own queue; no public API shows that a loop is idle
             self.call_soon(self._stop_when_idle)
         else:
             self.stop()
@@ -101,7 +101,7 @@ class Request:
     has_arrived: bool = False
     lost_at: datetime | None = None
     is_over: bool = False
-    is_free: bool = False  # Not the order's fault: it costs no attempt.
+    is_free: bool = False  # Not caused by the order: it costs no attempt.
 
     def may_arrive(self, now: datetime) -> bool:
         """Whether it can still become an order."""
@@ -113,7 +113,7 @@ class Request:
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A worker that waits at some place; `answer` lets it go on."""
+    """A worker that waits at some point; `answer` resumes it."""
 
     place: Place
     worker: "Worker"
@@ -123,7 +123,7 @@ class Waiting:
 
 
 class WaitingStore(MemoryOrderStore):
-    """The shared rows as one worker sees them; it can be held up behind a claim and in front of a write."""
+    """The shared rows as seen by one worker, which can be paused after a claim and before a write."""
 
     worker: "Worker"
 
@@ -147,7 +147,7 @@ class WaitingStore(MemoryOrderStore):
 
 
 class WaitingVenue(ScriptedVenue):
-    """The one venue as one worker sees it: the world answers."""
+    """The one venue as seen by one worker: the world answers."""
 
     worker: "Worker"
 
@@ -179,15 +179,15 @@ class Worker:
         self._run(self.submission.sweep(limit=2, overdue_by=timedelta(0)), pauses_at)
 
     def die(self) -> None:
-        """Stop at once, wherever it is; its requests stay on their way."""
+        """Stop immediately, at any point; its requests remain in transit."""
         for task in self.tasks:
             task.cancel()
         self.world.loop.settle()
         self.world.waiting = [one for one in self.world.waiting if one.worker is not self]
         self.world.workers[self.world.workers.index(self)] = self.world.new_worker()
 
-    async def wait(self, place: Place, *, name: str | None = None, request: Request | None = None) -> Any:  # noqa: ANN401 - what the place asks for
-        """Stand still until the world answers."""
+    async def wait(self, place: Place, *, name: str | None = None, request: Request | None = None) -> Any:  # noqa: ANN401 - of any wait
+        """Wait until the world answers."""
         waiting = Waiting(place, self, self.world.loop.create_future(), name, request)
         self.world.waiting.append(waiting)
         return await waiting.answer
@@ -206,7 +206,7 @@ class Worker:
 
 
 class World:
-    """Everything, with the time standing still until a test lets it pass."""
+    """All parts, with a clock that advances only when a test does it."""
 
     def __init__(self) -> None:
         self.clock = SettableClock()
@@ -225,7 +225,7 @@ class World:
         self.workers = [self.new_worker() for _ in range(WORKERS)]
 
     def new_worker(self) -> Worker:
-        """A worker that has just started."""
+        """Start a worker."""
         store = WaitingStore(self.clock, rows=self.store.rows, changes=self.store.changes)
         store.breaker, store.halts = self.store.breaker, self.store.halts
         venue = WaitingVenue(self.clock)
@@ -241,18 +241,18 @@ class World:
         number = len(self.store.rows) + 1
         self.run(self.store.store(an_order(order_id=UUID(int=number), client_order_id=str(number), at=self.clock())))
 
-    def run(self, work: Any) -> Any:  # noqa: ANN401 - whatever the coroutine gives
+    def run(self, work: Any) -> Any:  # noqa: ANN401 - the coroutine's result
         """Run what never waits for the world."""
         task = self.loop.create_task(work)
         self.loop.settle()
         return task.result()
 
     def let_pass(self, time: timedelta) -> None:
-        """Let time pass for everybody."""
+        """Advance the clocks of all parts."""
         self.clock.advance(time)
 
     def send(self, name: str, terms: Terms) -> Request:
-        """A worker sends the order: an earlier request must be known to have come to nothing."""
+        """Send the order from a worker; an earlier request must be known to have failed."""
         now = self.clock()
         if any(one.has_arrived or one.may_arrive(now) for one in self.requests if one.name == name):
             self.violations.append(f"{name} was sent again while an earlier request was not settled")
@@ -261,7 +261,7 @@ class World:
         return request
 
     def arrive(self, request: Request, *, is_hidden: bool) -> None:
-        """The venue takes the order that a request brings."""
+        """Accept the order of a request at the venue."""
         if request.name in self.venue.orders:
             self.violations.append(f"{request.name} is at the venue twice")
         request.has_arrived = True
@@ -269,23 +269,23 @@ class World:
         self.shown_from[request.name] = self.clock() + (HIDDEN if is_hidden else timedelta(0))
 
     def found(self, name: str) -> VenueOrder | None:
-        """What a look-up shows."""
+        """Return the result of a look-up."""
         return self.venue.orders.get(name) if self.shown_from.get(name, self.clock()) <= self.clock() else None
 
     def placed(self, name: str) -> Placed:
-        """The venue's answer to a placement that it took."""
+        """Return the venue's answer to a submission that it accepted."""
         accepted = self.venue.orders[name].reports[0]
         return Placed(report=accepted)  # type: ignore[arg-type] # the first report of an order is its acceptance
 
     def end_at_venue(self, name: str, end: End) -> None:
-        """The venue's order is over."""
+        """End the venue's order."""
         order = self.venue.orders[name]
         if order.is_open:
             ended = OrderEnded(end=end, reason=VENUE_SAYS, venue_order_id=order.venue_order_id, at=self.clock())
             self.venue.orders[name] = replace(order, is_open=False, reports=[*order.reports, ended])
 
     def answer(self, waiting: Waiting, answer: object) -> None:
-        """Let a worker go on."""
+        """Resume a worker."""
         self.waiting.remove(waiting)
         if isinstance(answer, Exception):
             waiting.answer.set_exception(answer)
@@ -294,7 +294,7 @@ class World:
         self.loop.settle()
 
     def cancel(self, order_id: UUID) -> None:
-        """The account wants the order canceled, if it can be."""
+        """Request that the order be canceled, if it can be."""
         cancellation = make_cancellation(MemoryStores(orders=self.store), MemorySignals(), self.recording)
         if not self.store.rows[order_id].order.status.is_final:
             self.run(cancellation.request(order_id, account_ids=None))
@@ -318,7 +318,7 @@ class World:
 
 
 class _CancelingVenue(ScriptedVenue):
-    """The venue as the delivery of cancel requests sees it."""
+    """The venue as seen by the delivery of cancel requests."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world.clock)

@@ -1,4 +1,4 @@
-"""Attempts that end together are written down as each by itself would be, whatever happens in between."""
+"""Attempts that finish together are recorded with the same results as separately, with any concurrent writes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -37,19 +37,19 @@ RESULTS: Sequence[Callable[[Claim], AttemptResult]] = [
 """What an attempt may find out."""
 
 
-async def told_of_a_fill(desk: Desk, order_id: UUID) -> None:
-    """The stream was faster: the write that was decided on is stale."""
+async def fill_reported(desk: Desk, order_id: UUID) -> None:
+    """Record a fill from the stream first: the decided write has a version conflict."""
     await desk.report(filled("1", name=f"E{order_id}"), order_id=order_id)
 
 
 async def claimed_again(desk: Desk, order_id: UUID) -> None:
-    """The lease is over, and a newer attempt has the order."""
+    """Claim the order again: the lease has ended, and a newer attempt has the order."""
     row = desk.row(order_id)
     row.submit_due_at = row.lease_until = desk.clock()
     assert await desk.orders.claim([order_id], lease=30 * SECOND)
 
 
-MEANWHILE = [None, None, told_of_a_fill, claimed_again]
+MEANWHILE = [None, None, fill_reported, claimed_again]
 
 
 def state_of(row: OrderRow) -> tuple[object, ...]:
@@ -66,7 +66,7 @@ def state_of(row: OrderRow) -> tuple[object, ...]:
 
 
 async def recorded(choices: Sequence[tuple[int, int]], *, together: bool) -> tuple[object, ...]:
-    """Claim orders, let others be faster with some, then conclude; what came of it."""
+    """Claim orders, change some concurrently, then record the results; return the outcome."""
     desk = Desk()
     for order_id in IDS[: len(choices)]:
         await desk.store(order_id, client_order_id=str(order_id))
@@ -98,13 +98,13 @@ def test_together_is_as_one_by_one(choices: list[tuple[int, int]]) -> None:
     assert as_one == one_by_one
 
 
-async def test_all_of_them_are_one_write_and_a_second_one_where_somebody_was_faster() -> None:
+async def test_all_of_them_are_one_write_and_a_second_one_after_a_concurrent_write() -> None:
     desk = Desk()
     for order_id in IDS:
         await desk.store(order_id, client_order_id=str(order_id))
     claims = await desk.orders.claim(IDS, lease=30 * SECOND)
     recorder = desk.attempt_recorder
-    await told_of_a_fill(desk, IDS[2])
+    await fill_reported(desk, IDS[2])
     before = len(desk.orders.writes)
 
     await asyncio.gather(*(recorder.record(claim, RESULTS[0](claim)) for claim in claims))

@@ -1,4 +1,4 @@
-"""Group commit: alone at once, together while another is under way, and nobody pays for anybody else."""
+"""The batcher: a single call immediately, concurrent calls together, and no call fails because of another."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tests.support.processes import eventually
 
 @dataclass(slots=True)
 class Shelf:
-    """Stores items when it is let; refuses a batch with a bad one in it."""
+    """Stores items when released; refuses a batch with a bad item."""
 
     batches: list[list[str]] = field(default_factory=list)
     let: asyncio.Event = field(default_factory=asyncio.Event)
@@ -34,17 +34,19 @@ class Shelf:
 
 @pytest.fixture
 def shelf() -> Shelf:
-    """A shelf that waits to be let."""
+    """Return a shelf that waits to be released."""
     return Shelf()
 
 
 @pytest.fixture
 def waiting(shelf: Shelf) -> Batcher[str, str]:
-    """A queue of five in front of the shelf, in batches of three."""
+    """Return a batcher with a queue of five in front of the shelf, in batches of three."""
     return Batcher(shelf.store, batch_max_items=3, queue_max_items=5)
 
 
-async def test_the_first_goes_at_once_and_the_others_gather(shelf: Shelf, waiting: Batcher[str, str]) -> None:
+async def test_the_first_is_sent_immediately_and_the_others_are_collected(
+    shelf: Shelf, waiting: Batcher[str, str]
+) -> None:
     first = asyncio.create_task(waiting.submit("a"))
     await eventually(lambda: shelf.batches, within_seconds=1)
     others = [asyncio.create_task(waiting.submit(item)) for item in "bcde"]
@@ -57,9 +59,7 @@ async def test_the_first_goes_at_once_and_the_others_gather(shelf: Shelf, waitin
     assert results == ["A", "B", "C", "D", "E"]
 
 
-async def test_one_that_comes_just_as_the_last_batch_ends_is_not_stranded(
-    shelf: Shelf, waiting: Batcher[str, str]
-) -> None:
+async def test_one_submitted_as_the_last_batch_ends_is_flushed(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     shelf.let.set()
 
     async with asyncio.timeout(5):
@@ -68,7 +68,7 @@ async def test_one_that_comes_just_as_the_last_batch_ends_is_not_stranded(
             assert (one, other) == (f"A{number}", f"B{number}")
 
 
-async def test_a_full_queue_refuses_at_once(shelf: Shelf, waiting: Batcher[str, str]) -> None:
+async def test_a_full_queue_refuses_immediately(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     first = asyncio.create_task(waiting.submit("a"))
     await eventually(lambda: shelf.batches, within_seconds=1)
     others = [asyncio.create_task(waiting.submit(item)) for item in "bcdef"]
@@ -81,7 +81,7 @@ async def test_a_full_queue_refuses_at_once(shelf: Shelf, waiting: Batcher[str, 
     await asyncio.gather(first, *others)
 
 
-async def test_one_that_cannot_be_stored_fails_alone(shelf: Shelf, waiting: Batcher[str, str]) -> None:
+async def test_one_that_cannot_be_stored_fails_without_the_others(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     shelf.let.set()
 
     results = await asyncio.gather(*map(waiting.submit, ("a", "bad", "b")), return_exceptions=True)
@@ -127,9 +127,7 @@ async def test_a_cancelled_caller_disturbs_no_other(shelf: Shelf, waiting: Batch
     assert shelf.batches == [["a", "b"], ["d"]]
 
 
-async def test_who_waits_behind_a_database_that_hangs_is_told_with_the_first(
-    shelf: Shelf, waiting: Batcher[str, str]
-) -> None:
+async def test_waiting_callers_of_a_hung_database_fail_with_the_first(shelf: Shelf, waiting: Batcher[str, str]) -> None:
     shelf.failure = UnavailableError()
     first = asyncio.create_task(waiting.submit("a"))
     await eventually(lambda: shelf.batches, within_seconds=1)

@@ -1,4 +1,4 @@
-"""Canceling: at once when nothing was sent, by the venue alone otherwise, and never forgotten in between."""
+"""Canceling: immediate when nothing was sent, otherwise only by the venue, and never lost in between."""
 
 import operator
 from dataclasses import replace
@@ -34,7 +34,7 @@ OTHER = UUID(int=100)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one accepted order."""
+    """Return a desk with one stored order."""
     desk = Desk()
     await desk.store()
     return desk
@@ -42,7 +42,7 @@ async def desk() -> Desk:
 
 @pytest.fixture
 async def placed(desk: Desk) -> Desk:
-    """A desk with one order at the venue."""
+    """Return a desk with one order at the venue."""
     await desk.attempt()
     desk.venue.asked.clear()
     return desk
@@ -55,7 +55,7 @@ async def ask(desk: Desk) -> OrderStatus:
 # --- The request ------------------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_was_never_sent_is_canceled_at_once(desk: Desk) -> None:
+async def test_an_order_that_was_never_sent_is_canceled_immediately(desk: Desk) -> None:
     assert await ask(desk) is OrderStatus.CANCELED
 
     assert desk.order().reason == CANCELED_BEFORE_SENDING
@@ -64,14 +64,14 @@ async def test_an_order_that_was_never_sent_is_canceled_at_once(desk: Desk) -> N
     assert desk.venue.asked == []
 
 
-async def test_an_order_whose_attempts_all_failed_to_leave_is_canceled_at_once(desk: Desk) -> None:
+async def test_an_order_whose_attempts_were_all_not_sent_is_canceled_immediately(desk: Desk) -> None:
     desk.venue.will_answer(NotExecuted(error="refused"))
     await desk.attempt()
 
     assert await ask(desk) is OrderStatus.CANCELED
 
 
-async def test_a_request_for_an_order_that_others_keep_changing_is_to_be_repeated(placed: Desk) -> None:
+async def test_a_request_for_an_order_with_constant_concurrent_changes_must_be_repeated(placed: Desk) -> None:
     numbers = iter(range(VERSION_CONFLICTS_MAX))
 
     async def fill_a_little() -> None:
@@ -103,7 +103,7 @@ async def test_an_order_in_doubt_is_not_canceled_here(desk: Desk) -> None:
     assert await ask(desk) is OrderStatus.PENDING_CANCEL
 
 
-async def test_an_order_whose_attempt_died_may_have_been_sent(desk: Desk) -> None:
+async def test_an_order_whose_attempt_crashed_may_have_been_sent(desk: Desk) -> None:
     await desk.orders.claim([ORDER_ID], lease=SECOND)
     desk.clock.advance(60 * SECOND)
 
@@ -121,7 +121,7 @@ async def test_an_order_that_an_attempt_before_the_last_may_have_sent_is_not_can
 @pytest.mark.parametrize(
     "answer", [OutcomeUnknown(error="HTTP 429", retry_after=SECOND), Unauthorized(error="HTTP 401")]
 )
-async def test_an_order_whose_answer_a_gateway_may_have_given_is_not_canceled_without_the_venue(
+async def test_an_order_whose_answer_a_gateway_may_have_sent_is_not_canceled_without_the_venue(
     desk: Desk, answer: SubmissionOutcome
 ) -> None:
     desk.venue.will_answer(answer, keeps=True)
@@ -139,7 +139,7 @@ async def test_a_claim_in_the_very_moment_of_the_cancel_wins(desk: Desk) -> None
     assert await ask(desk) is OrderStatus.PENDING_CANCEL
 
 
-async def test_a_cancel_asked_while_an_attempt_is_under_way_reaches_the_venue_after_it(desk: Desk) -> None:
+async def test_a_cancel_requested_while_an_attempt_is_running_reaches_the_venue_after_it(desk: Desk) -> None:
     async def ask_meanwhile() -> None:
         await ask(desk)
         await desk.delivery.deliver([ORDER_ID])
@@ -153,7 +153,7 @@ async def test_a_cancel_asked_while_an_attempt_is_under_way_reaches_the_venue_af
     assert desk.venue.asked == ["submit", "cancel V1"]
 
 
-async def test_asking_again_while_open_changes_nothing(placed: Desk) -> None:
+async def test_a_repeat_while_open_changes_nothing(placed: Desk) -> None:
     await ask(placed)
     version = placed.order().version
 
@@ -183,7 +183,7 @@ async def test_an_order_that_ends_in_the_very_moment_of_the_cancel_cannot_be_can
 @pytest.mark.parametrize(
     ("order_id", "account_ids"), [(OTHER, ("alice",)), (ORDER_ID, ("bob", "carol")), (ORDER_ID, ()), (OTHER, None)]
 )
-async def test_an_order_of_somebody_else_cannot_be_told_from_none(
+async def test_an_order_of_another_account_is_answered_like_none(
     desk: Desk, order_id: UUID, account_ids: VisibleAccounts
 ) -> None:
     with pytest.raises(OrderNotFoundError):
@@ -199,7 +199,7 @@ async def test_an_operator_may_cancel_for_every_account(desk: Desk) -> None:
 # --- The delivery -----------------------------------------------------------------------------------------------
 
 
-async def test_a_taken_request_leaves_the_order_pending_until_the_venue_says_so(placed: Desk) -> None:
+async def test_a_taken_request_leaves_the_order_pending_until_the_venue_reports_it(placed: Desk) -> None:
     await ask(placed)
 
     assert await placed.delivery.deliver([ORDER_ID]) == 1
@@ -217,7 +217,7 @@ async def test_a_taken_request_leaves_the_order_pending_until_the_venue_says_so(
     assert placed.row().cancel_due_at is None
 
 
-async def test_a_request_is_delivered_once_however_many_wake_up(placed: Desk) -> None:
+async def test_a_request_is_delivered_once_for_any_number_of_wake_ups(placed: Desk) -> None:
     await ask(placed)
 
     made = [await placed.delivery.deliver([ORDER_ID]), await placed.delivery.sweep(limit=9, overdue_by=timedelta(0))]
@@ -238,7 +238,7 @@ async def test_an_unanswered_request_is_sent_again(placed: Desk) -> None:
     assert placed.order().facts.cancel.sent == 1
 
 
-async def test_a_taken_request_that_nothing_came_of_is_looked_up_and_sent_again(placed: Desk) -> None:
+async def test_a_taken_request_without_effect_is_looked_up_and_sent_again(placed: Desk) -> None:
     await ask(placed)
     await placed.delivery.deliver([ORDER_ID])
     placed.clock.advance(10 * SECOND)
@@ -260,7 +260,7 @@ async def test_an_end_that_the_stream_lost_is_found_by_the_look_up(placed: Desk)
     assert placed.venue.asked == ["cancel V1", "find"]
 
 
-async def test_a_refused_request_gives_the_order_its_life_back(placed: Desk) -> None:
+async def test_a_refused_request_reopens_the_order(placed: Desk) -> None:
     placed.venue.cancel_answers.append(CancelNotPossible(reason=VENUE_SAYS))
     await ask(placed)
 
@@ -361,12 +361,12 @@ async def test_one_orders_bug_does_not_hold_up_the_others_requests(placed: Desk)
 
 
 def close_at_venue(desk: Desk, end: OrderEnded) -> None:
-    """End the order in the venue's book, unheard."""
+    """End the order in the venue's book, without a report."""
     order = desk.venue.orders[name_of(ORDER_ID)]
     desk.venue.orders[name_of(ORDER_ID)] = replace(order, is_open=False, reports=[*order.reports, end])
 
 
-async def test_an_order_that_cannot_have_been_sent_is_canceled_without_asking_a_venue_that_is_down(desk: Desk) -> None:
+async def test_an_order_that_cannot_have_been_sent_is_canceled_without_a_request_to_the_venue(desk: Desk) -> None:
     await desk.store()
     desk.venue.will_answer(NotExecuted(error="refused"))
     desk.venue.during_submit = lambda: desk.cancellation.request(ORDER_ID, account_ids=("alice",))
@@ -407,7 +407,9 @@ async def test_a_request_that_is_refused_because_the_order_is_over_leaves_no_ref
     assert placed.kinds()[-1] == "EXPIRED"
 
 
-async def test_a_cancel_that_was_confirmed_before_sending_is_sent_when_the_order_turns_out_to_live(desk: Desk) -> None:
+async def test_a_cancel_that_was_confirmed_before_sending_is_sent_when_the_order_turns_out_to_be_live(
+    desk: Desk,
+) -> None:
     desk.venue.will_answer(RateLimited(retry_after=SECOND), keeps=True)
     await desk.attempt()
     assert await ask(desk) is OrderStatus.CANCELED
@@ -423,7 +425,7 @@ async def test_a_cancel_that_was_confirmed_before_sending_is_sent_when_the_order
 
 
 async def requests_sent(desk: Desk, *, within_seconds: int) -> list[str]:
-    """Let time pass second by second; return each request with its second, but those of the first delivery."""
+    """Advance the time second by second; return each request with its second, except those of the first delivery."""
     begun_at, requests = desk.clock(), []
     for _ in range(within_seconds):
         desk.venue.asked.clear()
@@ -564,7 +566,7 @@ async def test_a_cancel_of_an_order_whose_last_fills_are_not_recorded_yet_is_not
 
 
 def call_filled(desk: Desk, *, filled_quantity: str) -> None:
-    """Let the venue call the order filled, and count so much of it."""
+    """Report the order as filled by the venue, with that count."""
     order = desk.venue.orders[name_of(ORDER_ID)]
     counted = replace(order, is_open=False, filled_quantity=Decimal(filled_quantity))
     desk.venue.orders[name_of(ORDER_ID)] = counted

@@ -1,4 +1,4 @@
-"""Catching up on many fills: batch behind batch, one written and one decided, and each fill counted once."""
+"""Catching up on many fills: one batch is written while the next is decided, and each fill is counted once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ FILLS = BATCHES * FILLS_PER_BATCH
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk whose one order has been filled, piece by piece, while nobody listened."""
+    """Return a desk whose one order has been filled in parts without a connection."""
     desk = Desk(cache=OrderCache(orders_max=10))
     order = new_order(quantity=str(FILLS))
     await desk.orders.store(order)
@@ -45,7 +45,7 @@ def filled_quantity(desk: Desk) -> Decimal:
     return row.order.facts.filled_quantity
 
 
-async def test_one_batch_is_decided_while_one_is_written_and_no_more(desk: Desk) -> None:
+async def test_one_batch_is_decided_while_one_is_written_and_no_third(desk: Desk) -> None:
     begun, let_go = asyncio.Event(), asyncio.Event()
 
     async def held() -> None:

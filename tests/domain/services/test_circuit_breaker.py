@@ -1,4 +1,4 @@
-"""The gate in front of the venue: what shuts it, what an order that waits behind it pays, and how it opens again."""
+"""The circuit breaker: what opens it, its cost for a waiting order, and how it closes again."""
 
 import asyncio
 from datetime import timedelta
@@ -27,7 +27,7 @@ IDS = [UUID(int=number) for number in range(100, 110)]
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with ten accepted orders, where three failures open the circuit for five seconds."""
+    """Return a desk with ten stored orders, where three failures open the circuit for five seconds."""
     desk = Desk(circuit_failures=3, max_attempts=5)
     for order_id in IDS:
         await desk.store(order_id, client_order_id=str(order_id))
@@ -35,7 +35,7 @@ async def desk() -> Desk:
 
 
 async def fail(desk: Desk, count: int = 3, *, with_: SubmissionOutcome = REFUSED_CONNECTION) -> None:
-    """So many orders in a row come to nothing."""
+    """Fail that number of orders in a row."""
     desk.venue.will_answer(*[with_] * count)
     for order_id in IDS[:count]:
         await desk.submission.submit([order_id])
@@ -47,7 +47,7 @@ def attempts(desk: Desk) -> int:
 
 
 def reason_code(desk: Desk) -> str | None:
-    """Why the order stands where it stands."""
+    """Return the code of the order's reason."""
     reason = desk.order().reason
     return reason.code if reason else None
 
@@ -108,7 +108,7 @@ async def test_a_venue_that_works_costs_no_write(desk: Desk) -> None:
     assert {desk.order(order_id).status for order_id in IDS} == {OrderStatus.PLACED}
 
 
-async def test_what_waits_behind_an_open_circuit_stays_as_it_is(desk: Desk) -> None:
+async def test_an_order_that_waits_for_an_open_circuit_is_unchanged(desk: Desk) -> None:
     await fail(desk)
 
     for _ in range(4):
@@ -149,7 +149,7 @@ async def test_while_a_probe_is_under_way_there_is_no_other(desk: Desk) -> None:
     assert others == [0]
 
 
-async def test_success_closes_it_and_everything_goes_on(desk: Desk) -> None:
+async def test_a_success_closes_it_and_claims_resume(desk: Desk) -> None:
     await fail(desk)
     desk.clock.advance(5 * SECOND)
 
@@ -160,7 +160,7 @@ async def test_success_closes_it_and_everything_goes_on(desk: Desk) -> None:
     assert len(desk.telemetry.said("venue_circuit_closed")) == 1
 
 
-async def test_a_probe_that_shows_nothing_of_the_venue_is_followed_by_another_at_once(desk: Desk) -> None:
+async def test_a_probe_that_shows_nothing_of_the_venue_is_followed_by_another_immediately(desk: Desk) -> None:
     await fail(desk)
     desk.clock.advance(5 * SECOND)
     desk.max_age = SECOND
@@ -198,7 +198,7 @@ async def test_orders_that_were_claimed_before_it_opened_are_held_back_and_pay_n
     assert 4 * SECOND < due_at - desk.clock() <= 5 * SECOND
 
 
-async def test_a_rate_limit_holds_for_every_worker_until_its_reset(desk: Desk) -> None:
+async def test_a_rate_limit_applies_to_every_worker_until_its_reset(desk: Desk) -> None:
     desk.venue.will_answer(RateLimited(retry_after=17 * SECOND))
     await desk.submission.submit([IDS[0]])
     desk.breaker = desk.new_breaker()
@@ -251,7 +251,7 @@ async def test_a_key_that_is_refused_at_look_ups_never_fails_an_order() -> None:
     assert desk.row().attempts == 0
 
 
-async def test_an_order_whose_worker_died_is_seen_to_be_in_doubt_also_while_it_cannot_be_looked_up() -> None:
+async def test_an_order_whose_worker_crashed_is_in_doubt_also_while_it_cannot_be_looked_up() -> None:
     desk = Desk()
     await desk.store()
     await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
@@ -263,7 +263,7 @@ async def test_an_order_whose_worker_died_is_seen_to_be_in_doubt_also_while_it_c
     assert desk.kinds() == [ChangeKind.PLACEMENT_IN_DOUBT]
 
 
-async def test_a_gate_that_cannot_be_told_does_not_keep_the_outcome_from_being_written(desk: Desk) -> None:
+async def test_a_breaker_that_cannot_be_updated_does_not_block_the_recording_of_the_outcome(desk: Desk) -> None:
     desk.orders.breaker.failure = UnavailableError()
 
     await fail(desk, 1)
@@ -272,7 +272,7 @@ async def test_a_gate_that_cannot_be_told_does_not_keep_the_outcome_from_being_w
     assert desk.telemetry.said("breaker_not_updated")
 
 
-async def test_the_gauge_shows_how_it_stands(desk: Desk) -> None:
+async def test_the_gauge_shows_its_state(desk: Desk) -> None:
     shown = []
     for wait in (0, 0, 5):
         desk.clock.advance(wait * SECOND)
@@ -284,7 +284,7 @@ async def test_the_gauge_shows_how_it_stands(desk: Desk) -> None:
     assert shown == [0, 2, 1]
 
 
-# --- Orders that have become too old ----------------------------------------------------------------------------
+# --- Orders that are too old -----------------------------------------------------------------------------------
 
 
 async def test_an_order_that_is_too_old_is_not_sent_and_fails() -> None:

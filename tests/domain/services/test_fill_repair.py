@@ -17,7 +17,7 @@ NAME = name_of(ORDER_ID)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one order at the venue."""
+    """Return a desk with one order at the venue."""
     desk = Desk()
     await desk.store()
     await desk.attempt()
@@ -40,7 +40,7 @@ def canceled_at_venue(desk: Desk, *, counted: int, second: int = 4) -> OrderEnde
     return end
 
 
-async def test_an_end_that_counts_more_than_is_known_has_its_fill_read_at_once_by_the_orders_id(desk: Desk) -> None:
+async def test_an_end_that_counts_more_than_is_known_has_its_fill_read_immediately_by_the_orders_id(desk: Desk) -> None:
     reconciliation = desk.reconciliation
     end = canceled_at_venue(desk, counted=3)
     desk.venue.listed_by_order = [heard(filled("3", cumulative="3", venue_order_id="V1"))]
@@ -79,7 +79,7 @@ async def test_a_row_that_the_list_omits_is_found_by_the_orders_id(desk: Desk) -
     assert desk.order().facts.filled_quantity == 7
 
 
-async def test_a_filled_order_whose_fill_is_never_listed_is_asked_for_with_growing_pauses_and_alerted(
+async def test_a_filled_order_whose_fill_is_never_listed_is_looked_up_with_growing_pauses_and_alerted(
     desk: Desk,
 ) -> None:
     order = desk.venue.orders[NAME]
@@ -138,7 +138,7 @@ async def test_a_count_that_falls_after_a_bust_agrees_again(desk: Desk) -> None:
     assert await desk.orders.open_at_venue(silent_for=0 * SECOND, limit=10)
 
 
-async def test_a_known_execution_id_with_other_content_is_kept_raw(desk: Desk) -> None:
+async def test_a_known_execution_id_with_other_content_is_stored_raw(desk: Desk) -> None:
     reconciliation = desk.reconciliation
     await reconciliation.fills.record_reports([heard(filled("3", cumulative="3", venue_order_id="V1"))])
     other = replace(heard(filled("4", cumulative="7", venue_order_id="V1")), raw=b"as it came")
@@ -167,10 +167,10 @@ async def test_a_filled_order_whose_bust_the_stream_did_not_send_is_compared_aft
     assert desk.order().facts.filled_quantity == 10
 
 
-async def test_more_than_was_ordered_is_compared_until_it_is_resolved_whatever_dies_meanwhile(desk: Desk) -> None:
+async def test_more_than_was_ordered_is_compared_until_it_is_resolved_across_restarts(desk: Desk) -> None:
     desk.venue.fill(NAME, quantity=Decimal(10), price=Decimal(1))
     await desk.reconciliation.catch_up(cause="connect")
-    # The correction of it to 7 was not heard: the list shows the execution by the correction's id alone.
+    # Its correction to 7 was missed: the list returns the execution only under the correction's id.
     desk.venue.orders[NAME] = replace(desk.venue.orders[NAME], filled_quantity=Decimal(7))
     corrected = filled("7", name="C1", cumulative="7", venue_order_id="V1")
     await desk.reconciliation.fills.record_reports([heard(corrected)])

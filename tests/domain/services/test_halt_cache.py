@@ -1,4 +1,4 @@
-"""One look at the halts serves many orders, and none is sent on a look that is too old."""
+"""One read of the halts serves many orders, and no order is sent with a result that is too old."""
 
 import asyncio
 from collections.abc import Collection
@@ -19,7 +19,7 @@ ALL = TradingHalt(id=ORDER_ID, account_id=None, halted_at=MIDNIGHT, halted_by="o
 
 
 class CountedHalts(MemoryTradingHalts):
-    """Counts the looks; each waits until it is let go, and tells what it saw when it began."""
+    """Counts the reads; each waits until it is released, and returns what it read when it began."""
 
     looks = 0
     may_end: asyncio.Event
@@ -41,14 +41,14 @@ async def halts() -> CountedHalts:
 
 @pytest.fixture
 async def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds by which the loop's clock stands, for a test to change."""
+    """Return the offset of the loop's clock in seconds, for a test to change."""
     passed = [0.0]
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: passed[0])
     return passed
 
 
 async def begun(count: int, seen: HaltCache) -> list[asyncio.Task[bool]]:
-    """So many who have asked and wait."""
+    """Start that number of callers, and return their tasks."""
     asking = [asyncio.create_task(seen.is_halted("alice", seen_at=LONG_AGO)) for _ in range(count)]
     for _ in range(3):
         await asyncio.sleep(0)
@@ -63,7 +63,7 @@ async def test_what_was_seen_a_moment_ago_is_believed(halts: CountedHalts, passe
     assert halts.looks == 0
 
 
-async def test_one_look_serves_all_who_ask_until_it_is_too_old(halts: CountedHalts, passed: list[float]) -> None:
+async def test_one_read_serves_all_callers_until_it_is_too_old(halts: CountedHalts, passed: list[float]) -> None:
     seen = HaltCache(halts)
     halts.may_end.clear()
     asking = await begun(5, seen)
@@ -91,11 +91,11 @@ async def test_a_look_that_began_too_long_before_the_question_is_not_its_answer(
     passed[0] = 10 * HALT_CACHE_SECONDS
     halts.may_end.set()
 
-    # The early one asked before the halt, and its look is as good as one that the database answered late.
+    # The early caller came before the halt, and its read is equivalent to one that the database answered late.
     assert [await early[0], await late[0]] == [False, True]
 
 
-async def test_an_accounts_own_halt_stops_nobody_else(halts: CountedHalts) -> None:
+async def test_an_accounts_own_halt_stops_no_other(halts: CountedHalts) -> None:
     await begin_halt(
         halts, TradingHalt(id=ORDER_ID, account_id="alice", halted_at=MIDNIGHT, halted_by="o", halt_reason="r")
     )
@@ -120,7 +120,7 @@ async def test_a_look_that_fails_fails_for_all_who_waited_and_the_next_one_looks
     assert not await seen.is_halted("alice", seen_at=LONG_AGO)
 
 
-async def test_one_who_is_cancelled_takes_the_look_from_nobody(halts: CountedHalts) -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_shared_read(halts: CountedHalts) -> None:
     seen = HaltCache(halts)
     halts.may_end.clear()
     first, second = await begun(2, seen)
@@ -132,7 +132,7 @@ async def test_one_who_is_cancelled_takes_the_look_from_nobody(halts: CountedHal
 
 
 @pytest.mark.timeout(20)
-async def test_who_asks_at_the_very_moment_when_a_look_ends_too_old_looks_anew(
+async def test_a_caller_at_the_end_of_a_read_that_is_too_old_reads_again(
     halts: CountedHalts, passed: list[float]
 ) -> None:
     seen = HaltCache(halts)
@@ -141,7 +141,7 @@ async def test_who_asks_at_the_very_moment_when_a_look_ends_too_old_looks_anew(
     passed[0] = 10 * HALT_CACHE_SECONDS
     halts.may_end.set()
 
-    # It runs right behind the end of the look, and before anybody has heard of that.
+    # It runs directly after the end of the read, before any caller has resumed.
     late = await begun(1, seen)
 
     assert [await early[0], await late[0]] == [False, False]

@@ -1,4 +1,4 @@
-"""An order that the venue accepted and does not know any more: told once, looked up ever less often, not concluded."""
+"""An order that the venue accepted and no longer has: reported once, looked up at growing intervals, not ended."""
 
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ async def compare_for(desk: Desk, seconds: int) -> list[int]:
     return looked_up_at
 
 
-async def test_people_are_told_once_and_the_order_stays_as_it_is(desk: Desk) -> None:
+async def test_an_alert_is_logged_once_and_the_order_is_unchanged(desk: Desk) -> None:
     del desk.venue.orders[name_of(ORDER_ID)]
 
     looked_up_at = await compare_for(desk, 400)
@@ -63,7 +63,7 @@ async def test_an_order_that_cannot_be_looked_up_is_not_lost(desk: Desk) -> None
     assert not desk.telemetry.said("venue_lost_order")
 
 
-async def test_a_lost_order_that_the_venue_shows_again_lives_on(desk: Desk) -> None:
+async def test_a_lost_order_that_the_venue_returns_again_stays_live(desk: Desk) -> None:
     lost = desk.venue.orders.pop(name_of(ORDER_ID))
     reconciliation = desk.reconciliation
     for _ in range(5):
@@ -77,7 +77,7 @@ async def test_a_lost_order_that_the_venue_shows_again_lives_on(desk: Desk) -> N
     assert desk.order().status is OrderStatus.FILLED
 
 
-async def test_a_lost_order_whose_cancel_is_asked_for_stays_pending_and_is_told_too(desk: Desk) -> None:
+async def test_a_lost_order_whose_cancel_is_requested_stays_pending_and_is_logged_too(desk: Desk) -> None:
     del desk.venue.orders[name_of(ORDER_ID)]
     await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
     await desk.delivery.deliver([ORDER_ID])

@@ -1,4 +1,4 @@
-"""Many orders that end in one moment, unheard, as at the close: few requests, whatever the number of orders."""
+"""Many orders that end at the same time without a report, as at the close: few requests for any number of orders."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -61,7 +61,7 @@ async def test_500_orders_that_end_at_the_close_are_read_by_page() -> None:
     assert desk.venue.asked == ["closed"]
 
 
-async def test_500_orders_that_fill_unheard_are_read_by_page_with_one_read_of_the_fills() -> None:
+async def test_500_orders_that_fill_without_a_report_are_read_by_page_with_one_read_of_the_fills() -> None:
     desk, order_ids = await with_orders(500)
     for order_id in order_ids:
         desk.venue.fill(name_of(order_id), quantity=Decimal(10), price=Decimal(1))
@@ -143,7 +143,7 @@ async def test_a_rate_limit_that_holds_back_the_list_ends_the_run() -> None:
     assert "find" not in desk.venue.asked
 
 
-async def test_orders_that_the_list_shows_and_that_stay_behind_are_asked_for_at_pauses() -> None:
+async def test_orders_that_the_list_shows_and_that_stay_behind_are_looked_up_at_intervals() -> None:
     desk, order_ids = await with_orders(20)
     for order_id in order_ids:
         desk.venue.fill(name_of(order_id), quantity=Decimal(10), price=Decimal(1))

@@ -1,4 +1,4 @@
-"""Recording batch behind batch, with what was written last at hand: the orders come out as if each had been read."""
+"""The pipeline of recording with cached orders: the results are the same as when each order is read."""
 
 import asyncio
 import weakref
@@ -28,7 +28,7 @@ def a_desk(*, keeps: int = 10) -> Desk:
 
 
 async def two_desks() -> tuple[Desk, Desk]:
-    """One that has at hand what it wrote last, a fill of 1, and one that works on the same orders."""
+    """Return one desk that has cached its last write, a fill of 1, and one that works on the same orders."""
     desk = a_desk()
     await desk.store()
     await desk.report(accepted(), filled("1", cumulative="1"))
@@ -37,8 +37,10 @@ async def two_desks() -> tuple[Desk, Desk]:
     return desk, other
 
 
-def while_somebody_else_writes(other: Desk, *reports: Report, failure: Exception | None = None) -> Interruption:
-    """What comes between a decision and its write: the other desk's reports, and then perhaps a failure."""
+def while_concurrent_write(other: Desk, *reports: Report, failure: Exception | None = None) -> Interruption:
+    """Return concurrent actions between a decision and its write: the other desk's reports, and then perhaps a
+    failure.
+    """
 
     async def interrupt() -> None:
         await other.report(*reports)
@@ -49,7 +51,7 @@ def while_somebody_else_writes(other: Desk, *reports: Report, failure: Exception
 
 
 async def in_a_line(desk: Desk, batches: Batches, *, order_id: UUID = ORDER_ID) -> None:
-    """Record the batches as ingest does, each decided while those before it may still have to be written."""
+    """Record the batches as ingest does, each decided while earlier ones may still have to be written."""
 
     async def record(reports: Sequence[Report], ticket: PipelineTicket) -> None:
         while True:
@@ -70,7 +72,7 @@ async def in_a_line(desk: Desk, batches: Batches, *, order_id: UUID = ORDER_ID) 
 
 @settings(max_examples=200, deadline=None)
 @given(story=stories(), troubles=st.lists(st.sampled_from(["nothing", "away", "rival"]), max_size=8))
-def test_orders_come_out_as_if_each_batch_had_been_read_decided_and_written_alone(
+def test_orders_are_the_same_as_if_each_batch_had_been_read_decided_and_written_separately(
     story: Story, troubles: Sequence[str]
 ) -> None:
     async def both() -> None:
@@ -87,7 +89,7 @@ def test_orders_come_out_as_if_each_batch_had_been_read_decided_and_written_alon
             raise UnavailableError
 
         async def rival() -> None:
-            # Repeats harmlessly: what the rival writes is what the last batch says anyway.
+            # Repeats harmlessly: the other desk writes the same as the last batch.
             await line_without_keeping.report(*story.batches[-1])
 
         async def nothing() -> None:
@@ -153,7 +155,7 @@ async def test_a_known_name_under_a_new_total_is_known_when_the_order_was_read()
     assert desk.order().facts.filled_quantity == 1
 
 
-async def test_a_bust_that_somebody_else_kept_quietly_is_seen() -> None:
+async def test_a_bust_that_a_concurrent_writer_stored_without_a_version_is_seen() -> None:
     desk = a_desk()
     other = Desk(new_id=desk.new_id)
     await desk.store()
@@ -167,10 +169,10 @@ async def test_a_bust_that_somebody_else_kept_quietly_is_seen() -> None:
     assert desk.row().executions["E1"].is_busted
 
 
-async def test_what_was_expected_and_did_not_come_true_is_decided_again() -> None:
+async def test_a_batch_on_a_wrong_prediction_is_decided_again() -> None:
     desk, other = await two_desks()
 
-    desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=UnavailableError()))
+    desk.orders.interruptions.append(while_concurrent_write(other, cancel_asked(), failure=UnavailableError()))
 
     await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
 
@@ -183,7 +185,7 @@ async def test_what_was_expected_and_did_not_come_true_is_decided_again() -> Non
 async def test_a_version_that_is_as_expected_over_other_facts_is_not_built_upon() -> None:
     desk, other = await two_desks()
 
-    desk.orders.interruptions.append(while_somebody_else_writes(other, busted("E2"), cancel_asked()))
+    desk.orders.interruptions.append(while_concurrent_write(other, busted("E2"), cancel_asked()))
 
     await in_a_line(desk, [[filled("1", name="E2", cumulative="2")], [filled("1", name="E3", cumulative="3")]])
 
@@ -192,7 +194,7 @@ async def test_a_version_that_is_as_expected_over_other_facts_is_not_built_upon(
     assert desk.row().executions["E2"].is_busted
 
 
-async def test_only_so_many_orders_are_kept() -> None:
+async def test_a_bounded_number_of_orders_is_cached() -> None:
     desk = a_desk(keeps=1)
     other = UUID(int=100)
     await desk.store()
@@ -205,11 +207,11 @@ async def test_only_so_many_orders_are_kept() -> None:
     assert desk.cache.get(name_of(other)) is not None
 
 
-async def test_nothing_rests_on_a_batch_that_was_given_up() -> None:
+async def test_no_write_is_based_on_an_abandoned_batch() -> None:
     desk, other = await two_desks()
 
     failure = ValueError("a report that cannot be recorded")
-    desk.orders.interruptions.append(while_somebody_else_writes(other, cancel_asked(), failure=failure))
+    desk.orders.interruptions.append(while_concurrent_write(other, cancel_asked(), failure=failure))
     given_up = PipelineTicket()
     behind = given_up.next_ticket()
 

@@ -69,7 +69,7 @@ async def test_a_field_that_breaks_a_rule_is_named_with_its_path_and_code(
     assert not desk.wake_ups.placements
 
 
-async def test_everything_that_is_wrong_is_told_at_once(desk: Desk) -> None:
+async def test_everything_invalid_is_reported_together(desk: Desk) -> None:
     command = replace(
         COMMAND, client_order_id="", isin="nonsense", quantity=Decimal(0), limit_price=None, type=OrderType.LIMIT
     )
@@ -87,7 +87,7 @@ def test_a_market_order_without_a_price_is_right() -> None:
     assert find_issues(command, an_instrument()) == ()
 
 
-def test_decimals_are_steps_of_the_instrument_whatever_their_zeros() -> None:
+def test_decimals_are_steps_of_the_instrument_with_any_trailing_zeros() -> None:
     command = replace(COMMAND, quantity=Decimal("10.000"), limit_price=Decimal("12.500000000000000000"))
 
     assert find_issues(command, an_instrument()) == ()
@@ -105,7 +105,7 @@ async def test_an_accepted_order_is_stored_published_and_woken_once(desk: Desk) 
     assert desk.telemetry.counted(Metric.ORDERS_STORED) == 1
 
 
-async def test_accepting_never_asks_the_venue(desk: Desk) -> None:
+async def test_storing_never_calls_the_venue(desk: Desk) -> None:
     desk.venue.is_reachable = False
 
     await desk.placement.place(COMMAND)
@@ -113,7 +113,7 @@ async def test_accepting_never_asks_the_venue(desk: Desk) -> None:
     assert desk.venue.asked == []
 
 
-async def test_the_same_intent_sent_again_is_the_same_order_as_it_stands_now(desk: Desk) -> None:
+async def test_the_same_intent_sent_again_returns_the_same_current_order(desk: Desk) -> None:
     first = await desk.placement.place(COMMAND)
     await desk.submission.submit([first.order.id])
 
@@ -184,7 +184,7 @@ async def test_a_renamed_listing_does_not_turn_a_repeat_into_a_conflict(desk: De
 async def test_a_stored_order_is_replayed_even_if_it_would_not_be_accepted_today(
     desk: Desk, instrument: Instrument | None
 ) -> None:
-    # Else a client whose answer was lost would be told that nothing was stored, while its order lives.
+    # Otherwise a client whose answer was lost would get the answer that the order was not stored, while it is live.
     first = await desk.placement.place(COMMAND)
     desk.catalog.instruments = {} if instrument is None else {ISIN: instrument}
 
@@ -194,7 +194,7 @@ async def test_a_stored_order_is_replayed_even_if_it_would_not_be_accepted_today
     assert again.order.id == first.order.id
 
 
-async def test_without_the_database_nothing_is_accepted_and_nobody_woken(desk: Desk) -> None:
+async def test_without_the_database_nothing_is_stored_and_no_worker_woken(desk: Desk) -> None:
     desk.orders.failure = UnavailableError()
 
     with pytest.raises(UnavailableError):

@@ -1,4 +1,4 @@
-"""One limit for all processes: who waits, who is held back, and what a venue without a limit costs."""
+"""One limit for all processes: which request waits, which is held back, and the cost of a venue without a limit."""
 
 import asyncio
 from collections import Counter
@@ -44,11 +44,11 @@ class Processes:
         self.limiter = self.another()
 
     def seconds(self) -> float:
-        """The database's clock."""
+        """Return the database's clock."""
         return EPOCH + self.loop.time()
 
     def another(self) -> SharedRateLimiter:
-        """The limiter of one more process."""
+        """Return the limiter of one more process."""
         policy = RateLimitPolicy(window_seconds=WINDOW_SECONDS, shares=SHARES, waits=WAITS)
         return SharedRateLimiter(self.store, self.breaker, policy=policy, telemetry=self.telemetry)
 
@@ -60,7 +60,7 @@ class Processes:
             self.loop.close()
 
     async def take(self, priority: RequestPriority, *, most: int = 1_000) -> int:
-        """Make requests of the class one after the other until one is held back; how many were made."""
+        """Make requests of the class sequentially until one is held back; return their number."""
         for count in range(most):
             try:
                 await self.limiter.acquire(priority)
@@ -71,7 +71,7 @@ class Processes:
 
 @pytest.fixture
 def processes() -> Processes:
-    """A venue that announces a limit of 20 requests a minute."""
+    """Return the limiters for a venue that announces a limit of 20 requests a minute."""
     processes = Processes()
     processes.store.budget, processes.store.version = RateBudget(limit=LIMIT), 1
     return processes
@@ -162,7 +162,7 @@ def test_no_interleaving_of_processes_makes_more_requests_in_a_window_than_the_l
         assert by_class[priority] >= 2 * reserve
 
 
-def test_of_those_who_ask_at_once_the_urgent_go_first(processes: Processes) -> None:
+def test_of_concurrent_callers_the_urgent_are_first(processes: Processes) -> None:
     made = list[RequestPriority]()
 
     async def ask(priority: RequestPriority) -> None:
@@ -180,7 +180,7 @@ def test_of_those_who_ask_at_once_the_urgent_go_first(processes: Processes) -> N
     assert at_once[SUBMIT] > at_once[LOOK_UP] == reserves_of(LIMIT, SHARES)[LOOK_UP]
 
 
-def test_a_catch_up_waits_until_the_window_is_over_and_then_goes_on(processes: Processes) -> None:
+def test_a_catch_up_waits_until_the_window_ends_and_then_continues(processes: Processes) -> None:
     async def work() -> float:
         await processes.take(CATCH_UP, most=7)
         await processes.limiter.acquire(CATCH_UP)
@@ -202,14 +202,14 @@ def test_a_submission_that_would_wait_too_long_is_held_back_and_the_process_know
         await asyncio.sleep(caught.value.retry_after.total_seconds())
         return caught.value.retry_after, held, processes.limiter.held_for(SUBMIT)
 
-    told, held, later = processes.run(work)
+    reported, held, later = processes.run(work)
 
-    assert 60 <= told.total_seconds() <= 70
-    assert (held, later) == (told, timedelta(0))
+    assert 60 <= reported.total_seconds() <= 70
+    assert (held, later) == (reported, timedelta(0))
     assert processes.telemetry.counted(Metric.RATE_LIMIT_HELD_BACK, priority="submit") == 2
 
 
-def test_a_pause_that_one_caller_is_asked_for_holds_for_every_class_and_process_and_the_urgent_go_first(
+def test_a_pause_requested_of_one_caller_applies_to_every_class_and_process_and_the_urgent_go_first(
     processes: Processes,
 ) -> None:
     other, made = processes.another(), list[tuple[RequestPriority, float]]()
@@ -252,7 +252,7 @@ def test_what_other_programs_take_with_the_same_key_is_not_there_for_us(processe
         processes.limiter.observe(RateAnnouncement(limit=LIMIT, remaining=3, reset=60, resets_in_seconds=30))
         return await processes.take(SUBMIT), await processes.take(CANCEL)
 
-    assert processes.run(work) == (0, 2)  # One is kept for a kill.
+    assert processes.run(work) == (0, 2)  # One is reserved for a kill.
 
 
 def test_an_announcement_is_as_old_as_it_is_when_it_is_stored(processes: Processes) -> None:
@@ -268,14 +268,14 @@ def test_an_announcement_is_as_old_as_it_is_when_it_is_stored(processes: Process
 def test_of_two_answers_the_one_that_leaves_less_counts(processes: Processes) -> None:
     async def work() -> int:
         for reset, remaining in ((60, 9), (60, 2), (60, 5), (0, 19)):
-            told = RateAnnouncement(limit=LIMIT, remaining=remaining, reset=reset, resets_in_seconds=30)
-            processes.limiter.observe(told)
+            reported = RateAnnouncement(limit=LIMIT, remaining=remaining, reset=reset, resets_in_seconds=30)
+            processes.limiter.observe(reported)
         return await processes.take(CANCEL)
 
     assert processes.run(work) == 1
 
 
-def test_a_limit_that_is_announced_no_more_is_forgotten_after_a_while(processes: Processes) -> None:
+def test_a_limit_that_is_no_longer_announced_is_dropped_after_a_while(processes: Processes) -> None:
     async def work() -> None:
         await processes.take(SUBMIT)
         processes.limiter.observe(None)

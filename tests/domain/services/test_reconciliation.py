@@ -1,4 +1,4 @@
-"""Catching up: what the stream missed is found at the venue, asked for from the right moment, within limits."""
+"""Catching up: missed reports are found at the venue, from the right start time, within limits."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -27,7 +27,7 @@ OTHER_ID = UUID(int=0xDEF)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one order at the venue."""
+    """Return a desk with one order at the venue."""
     desk = Desk()
     await desk.store()
     await desk.attempt()
@@ -40,15 +40,15 @@ def heard(*reports: Report, venue_order_id: str = "V1", order_id: UUID | None = 
     return VenueReport(venue_client_order_id=name, venue_order_id=venue_order_id, reports=reports, at=at(1))
 
 
-def close_unheard(desk: Desk, order_id: UUID, end: End) -> None:
-    """End the order in the venue's book, and tell nobody."""
+def close_without_report(desk: Desk, order_id: UUID, end: End) -> None:
+    """End the order in the venue's book, without a report."""
     order = desk.venue.orders[name_of(order_id)]
     desk.venue.orders[name_of(order_id)] = replace(order, is_open=False, reports=[*order.reports, ended(end)])
 
 
-async def test_a_catch_up_records_the_fills_and_the_ends_that_nobody_heard(desk: Desk) -> None:
+async def test_a_catch_up_records_the_fills_and_the_ends_that_the_stream_missed(desk: Desk) -> None:
     desk.venue.fill_pages = [[heard(filled("1", cumulative="1"))], [heard(filled("2", name="E2", cumulative="3"))]]
-    close_unheard(desk, ORDER_ID, End.EXPIRED)
+    close_without_report(desk, ORDER_ID, End.EXPIRED)
 
     await desk.reconciliation.catch_up(cause="connected")
 
@@ -68,7 +68,7 @@ async def test_a_catch_up_of_what_is_known_changes_nothing(desk: Desk) -> None:
     assert not desk.publisher.commits
 
 
-async def test_a_fill_that_is_stored_is_left_out_and_what_else_its_answer_tells_is_recorded(desk: Desk) -> None:
+async def test_a_fill_that_is_stored_is_left_out_and_the_rest_of_its_answer_is_recorded(desk: Desk) -> None:
     first = filled("1", cumulative="1", venue_order_id="V1")
     second = filled("2", name="E2", cumulative="3", venue_order_id="V1")
     desk.venue.fill_pages = [[heard(first)]]
@@ -85,7 +85,7 @@ async def test_a_fill_that_is_stored_is_left_out_and_what_else_its_answer_tells_
     assert reads_of_the_known == 0
 
 
-async def test_the_first_catch_up_looks_back_as_far_as_it_is_told_and_the_next_overlaps_with_the_newest_fill(
+async def test_the_first_catch_up_starts_at_the_configured_time_and_the_next_overlaps_with_the_newest_fill(
     desk: Desk,
 ) -> None:
     start = desk.clock()
@@ -144,7 +144,7 @@ async def test_many_final_orders_that_do_not_add_up_hide_no_open_order() -> None
 
 @dataclass(slots=True)
 class TimedVenue(ScriptedVenue):
-    """A venue that returns only the fills after the time that is asked for."""
+    """A venue that returns only the fills after the requested time."""
 
     async def fills(self, *, since: datetime) -> AsyncGenerator[Sequence[ListedFill]]:
         for page in self.fill_pages:
@@ -161,7 +161,7 @@ async def test_a_missed_fill_of_an_order_that_ended_is_found_at_a_venue_whose_cl
     await desk.cancellation.request(ORDER_ID, account_ids=None)
     await desk.delivery.deliver([ORDER_ID])
     desk.venue.fill(name_of(ORDER_ID), quantity=Decimal(3), price=Decimal(1))
-    close_unheard(desk, ORDER_ID, End.CANCELED)
+    close_without_report(desk, ORDER_ID, End.CANCELED)
     desk.clock.advance(11 * SECOND)
     await desk.delivery.deliver([ORDER_ID])
     assert desk.order().status is OrderStatus.CANCELED
@@ -191,9 +191,7 @@ async def test_a_list_that_broke_off_is_read_again_with_the_overlap_although_our
     assert venue_now - 11 * SECOND < position <= venue_now - 10 * SECOND
 
 
-async def test_the_position_is_that_of_the_reads_beginning_however_long_it_takes(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_position_is_that_of_the_start_of_the_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     loop, began = asyncio.get_running_loop(), desk.clock()
     real = loop.time
     monkeypatch.setattr(loop, "time", lambda: real() + (desk.clock() - began).total_seconds())
@@ -223,9 +221,7 @@ async def test_a_position_in_the_venues_future_hides_no_fill_and_no_end(desk: De
 
 
 @pytest.mark.parametrize("error", [VenueUnreachableError, UnavailableError])
-async def test_a_catch_up_that_failed_is_asked_for_again_from_the_same_moment(
-    desk: Desk, error: type[Exception]
-) -> None:
+async def test_a_catch_up_that_failed_is_repeated_from_the_same_time(desk: Desk, error: type[Exception]) -> None:
     await desk.reconciliation.catch_up(cause="started")
     position = await desk.positions.read("SCRIPTED")
     desk.clock.advance(60 * SECOND)
@@ -264,7 +260,7 @@ async def test_a_fill_before_the_acknowledgement_is_traced_through_the_venue() -
     assert desk.order().status is OrderStatus.PARTIALLY_FILLED
 
 
-async def test_fills_of_unknown_orders_are_told_and_do_no_harm(desk: Desk) -> None:
+async def test_fills_of_unknown_orders_are_logged_and_harmless(desk: Desk) -> None:
     desk.venue.keep(name_of(UUID(int=1)), some_terms())
     unknown = [
         heard(filled("1"), venue_order_id="never heard of"),
@@ -281,7 +277,7 @@ async def test_fills_of_unknown_orders_are_told_and_do_no_harm(desk: Desk) -> No
     assert unknown_names == {name_of(UUID(int=1)), name_of(UUID(int=2))}
 
 
-async def test_a_report_whose_order_must_be_looked_up_is_given_back_without_a_request(desk: Desk) -> None:
+async def test_a_report_whose_order_must_be_looked_up_is_returned_without_a_request(desk: Desk) -> None:
     unresolved = heard(filled("1"), venue_order_id="V9")
 
     recorded = await desk.reconciliation.fills.record_reports([unresolved, heard(filled("1"), order_id=ORDER_ID)])
@@ -291,7 +287,7 @@ async def test_a_report_whose_order_must_be_looked_up_is_given_back_without_a_re
     assert desk.venue.asked == []
 
 
-async def test_reports_of_external_orders_are_counted_once_however_often_the_batch_is_tried(desk: Desk) -> None:
+async def test_reports_of_external_orders_are_counted_once_for_any_number_of_tries(desk: Desk) -> None:
     external = heard(accepted(), venue_order_id="V9")
     desk.venue.external = [ExternalOrder(venue_order_id="V9")]
     reconciliation = desk.reconciliation
@@ -308,7 +304,7 @@ async def test_reports_of_external_orders_are_counted_once_however_often_the_bat
     assert desk.telemetry.counted(Metric.REPORTS_EXTERNAL) == 1
 
 
-async def test_a_missed_fill_is_told_to_who_reads_the_stream(desk: Desk) -> None:
+async def test_a_missed_fill_is_reported_to_the_reader_of_the_stream(desk: Desk) -> None:
     behind = await desk.reconciliation.fills.record_reports([heard(filled("1", cumulative="5"))])
     complete = await desk.reconciliation.fills.record_reports([heard(filled("4", name="E0", cumulative="4"))])
 
@@ -319,8 +315,8 @@ async def test_a_missed_fill_is_told_to_who_reads_the_stream(desk: Desk) -> None
 # --- Comparing open orders --------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_closed_unheard_is_looked_up_and_ended(desk: Desk) -> None:
-    close_unheard(desk, ORDER_ID, End.CANCELED)
+async def test_an_order_that_closed_without_a_report_is_looked_up_and_ended(desk: Desk) -> None:
+    close_without_report(desk, ORDER_ID, End.CANCELED)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
@@ -334,8 +330,8 @@ async def test_an_order_that_is_open_on_both_sides_is_not_looked_up(desk: Desk) 
     assert desk.venue.asked == []
 
 
-async def test_an_order_that_was_heard_of_just_now_is_not_looked_up(desk: Desk) -> None:
-    close_unheard(desk, ORDER_ID, End.CANCELED)
+async def test_an_order_that_was_just_reported_is_not_looked_up(desk: Desk) -> None:
+    close_without_report(desk, ORDER_ID, End.CANCELED)
 
     await desk.reconciliation.compare_open_orders(silent_for=SECOND)
 
@@ -361,7 +357,7 @@ async def test_an_order_that_the_venue_does_not_find_stays_as_it_is(desk: Desk) 
     assert desk.order().status is OrderStatus.PLACED
 
 
-async def test_orders_that_rest_for_long_do_not_hide_one_that_closed_unheard() -> None:
+async def test_long_open_orders_do_not_hide_one_that_closed_without_a_report() -> None:
     desk = Desk(look_ups_max=3)
     resting = [UUID(int=number) for number in range(100, 110)]
     for number, order_id in enumerate(resting):
@@ -370,7 +366,7 @@ async def test_orders_that_rest_for_long_do_not_hide_one_that_closed_unheard() -
     desk.clock.advance(60 * SECOND)
     await desk.store()
     await desk.attempt()
-    close_unheard(desk, ORDER_ID, End.EXPIRED)
+    close_without_report(desk, ORDER_ID, End.EXPIRED)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
@@ -385,14 +381,14 @@ async def test_one_run_makes_no_more_look_ups_than_allowed() -> None:
     await desk.submission.submit(many)
     desk.venue.asked.clear()
     for order_id in many:
-        close_unheard(desk, order_id, End.EXPIRED)
+        close_without_report(desk, order_id, End.EXPIRED)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
     assert desk.venue.asked == ["find"] * 3
 
 
-async def test_a_last_fill_that_nobody_heard_is_found_by_comparing_the_quantities(desk: Desk) -> None:
+async def test_a_last_fill_that_the_stream_missed_is_found_by_comparing_the_quantities(desk: Desk) -> None:
     desk.venue.orders[name_of(ORDER_ID)] = replace(desk.venue.orders[name_of(ORDER_ID)], filled_quantity=Decimal(3))
     desk.venue.fill_pages = [[heard(filled("3", cumulative="3"))]]
 
@@ -422,14 +418,14 @@ async def test_an_order_that_is_linked_is_followed_when_the_venue_changes_its_te
 ) -> None:
     name = name_of(ORDER_ID)
     desk.venue.orders[name] = replace(desk.venue.orders[name], terms=terms)
-    close_unheard(desk, ORDER_ID, End.EXPIRED)
+    close_without_report(desk, ORDER_ID, End.EXPIRED)
 
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
     assert desk.order().status is OrderStatus.EXPIRED
 
 
-async def test_an_unknown_order_of_ours_is_logged_once_however_it_is_seen(desk: Desk) -> None:
+async def test_an_unknown_order_of_ours_is_logged_once_for_any_source(desk: Desk) -> None:
     desk.venue.keep(name_of(OTHER_ID), some_terms())
     reconciliation = desk.reconciliation
 

@@ -1,4 +1,4 @@
-"""Recording: what the venue says is written once, told once, and decided again when somebody else wrote first."""
+"""Recording: the venue's reports are written once, published once, and decided again after a concurrent write."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -36,13 +36,13 @@ OTHER = UUID(int=100)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one accepted order."""
+    """Return a desk with one stored order."""
     desk = Desk()
     await desk.store()
     return desk
 
 
-async def test_a_batch_is_written_at_once_and_published_after_it(desk: Desk) -> None:
+async def test_a_batch_is_written_immediately_and_published_after_it(desk: Desk) -> None:
     recorded = await desk.report(accepted(), filled("4"), filled("6", name="E2"))
 
     assert desk.order().status is OrderStatus.FILLED
@@ -54,7 +54,7 @@ async def test_a_batch_is_written_at_once_and_published_after_it(desk: Desk) -> 
     assert desk.telemetry.counted(Metric.REPORTS_RECORDED) == 3
 
 
-async def test_the_loop_goes_on_while_a_large_batch_is_decided(desk: Desk) -> None:
+async def test_the_loop_keeps_running_while_a_large_batch_is_decided(desk: Desk) -> None:
     ids = [UUID(int=number) for number in range(1, 2 * DECISIONS_PER_LOOP_ROUND + 3)]
     for order_id in ids:
         await desk.store(order_id, client_order_id=str(order_id))
@@ -91,7 +91,7 @@ async def test_a_repeat_writes_nothing_and_publishes_nothing(desk: Desk) -> None
     assert not desk.publisher.commits
 
 
-async def test_a_fact_that_nobody_can_see_is_kept_without_a_new_version(desk: Desk) -> None:
+async def test_an_invisible_fact_is_stored_without_a_new_version(desk: Desk) -> None:
     await desk.report(accepted(rank=VenueRank.ACCEPTED))
     version = desk.order().version
 
@@ -103,10 +103,10 @@ async def test_a_fact_that_nobody_can_see_is_kept_without_a_new_version(desk: De
 
 
 async def test_a_stale_write_is_decided_again_on_what_is_there_now(desk: Desk) -> None:
-    async def somebody_else_writes() -> None:
+    async def concurrent_write() -> None:
         await desk.report(filled("4"), filled("1", name="E3"))
 
-    desk.orders.interruptions.append(somebody_else_writes)
+    desk.orders.interruptions.append(concurrent_write)
 
     recorded = await desk.report(filled("4"), filled("5", name="E2"))
 
@@ -116,7 +116,7 @@ async def test_a_stale_write_is_decided_again_on_what_is_there_now(desk: Desk) -
     assert [change.sequence for change in desk.publisher.changes] == [2, 3, 4]
 
 
-async def test_a_fact_that_another_writer_kept_quietly_is_not_lost(desk: Desk) -> None:
+async def test_a_fact_that_another_writer_stored_without_a_version_is_not_lost(desk: Desk) -> None:
     async def bust_first() -> None:
         await desk.report(busted("E2"))
 
@@ -129,7 +129,7 @@ async def test_a_fact_that_another_writer_kept_quietly_is_not_lost(desk: Desk) -
     assert desk.row().executions["E2"].is_busted
 
 
-async def test_of_two_writers_of_one_report_one_tells_it(desk: Desk) -> None:
+async def test_of_two_writers_of_one_report_one_publishes_it(desk: Desk) -> None:
     async def the_other_ingest() -> None:
         await desk.report(filled("4"))
 
@@ -141,7 +141,7 @@ async def test_of_two_writers_of_one_report_one_tells_it(desk: Desk) -> None:
     assert desk.kinds() == ["FILL"]
 
 
-async def test_endless_stale_writes_are_a_bug_and_say_so(desk: Desk) -> None:
+async def test_endless_version_conflicts_raise_an_error(desk: Desk) -> None:
     def another_fill(number: int) -> Awaitable[object]:
         return desk.report(filled("0.1", name=f"other-{number}"))
 
@@ -159,7 +159,7 @@ async def test_endless_stale_writes_are_a_bug_and_say_so(desk: Desk) -> None:
 
 
 async def test_a_report_of_an_order_that_fifteen_others_write_first_is_recorded(desk: Desk) -> None:
-    # An order that fills quickly has as many writers as processes that hear of it.
+    # An order that fills fast has as many writers as processes that receive its reports.
     for number in range(15):
 
         async def another_fill(number: int = number) -> None:
@@ -177,7 +177,7 @@ async def _nobody() -> None:
     """Write nothing."""
 
 
-async def test_an_order_that_has_ended_is_read_anew_since_its_reasons_may_have_grown() -> None:
+async def test_an_order_that_has_ended_is_read_again_since_its_reasons_may_have_grown() -> None:
     desk = Desk(cache=OrderCache(orders_max=10))
     await desk.store()
     await desk.report(accepted(), filled("1", cumulative="1"))
@@ -191,10 +191,10 @@ async def test_an_order_that_has_ended_is_read_anew_since_its_reasons_may_have_g
 async def test_one_stale_order_makes_the_whole_batch_wait_and_nothing_is_half_written(desk: Desk) -> None:
     await desk.store(OTHER, client_order_id="other")
 
-    async def somebody_else_writes() -> None:
+    async def concurrent_write() -> None:
         await desk.report(accepted(), order_id=OTHER)
 
-    desk.orders.interruptions.append(somebody_else_writes)
+    desk.orders.interruptions.append(concurrent_write)
 
     await desk.recording.record(
         {name_of(ORDER_ID): [filled("1")], name_of(OTHER): [filled("2", name="E2", venue_order_id="V1")]}
@@ -205,7 +205,7 @@ async def test_one_stale_order_makes_the_whole_batch_wait_and_nothing_is_half_wr
     assert desk.order(OTHER).version == 3
 
 
-async def test_a_report_of_an_unknown_order_is_told_and_does_not_hold_up_the_others(desk: Desk) -> None:
+async def test_a_report_of_an_unknown_order_is_logged_and_does_not_hold_up_the_others(desk: Desk) -> None:
     recorded = await desk.recording.record({name_of(STRANGER): [accepted()], name_of(ORDER_ID): [filled("1")]})
 
     assert recorded.unknown == {name_of(STRANGER)}
@@ -224,7 +224,7 @@ async def test_without_the_database_nothing_is_published_and_a_repeat_is_safe(de
     assert desk.kinds() == ["FILL"]
 
 
-# --- What looks wrong -------------------------------------------------------------------------------------------
+# --- Anomalies -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ async def test_without_the_database_nothing_is_published_and_a_repeat_is_safe(de
         ([], filled("1", cumulative="3"), Anomaly.MISSED_FILL),
     ],
 )
-async def test_what_should_not_happen_is_counted_once_and_kept(
+async def test_an_anomaly_is_counted_once_and_stored(
     desk: Desk, before: list[Report], report: Report, anomaly: Anomaly
 ) -> None:
     await desk.report(*before)
@@ -268,14 +268,14 @@ async def test_normal_life_in_any_order_raises_no_alarm(desk: Desk, reports: lis
 
 @pytest.mark.parametrize("before", [refused(), given_up(), ended(End.CANCELED, reason=CANCELED_BEFORE_SENDING)])
 @pytest.mark.parametrize("report", [accepted(), filled("1"), ended(End.EXPIRED), busted()])
-async def test_an_order_that_is_live_again_is_told_to_people_once(desk: Desk, before: Report, report: Report) -> None:
+async def test_an_order_that_is_live_again_is_alerted_once(desk: Desk, before: Report, report: Report) -> None:
     await desk.report(before)
 
     await desk.report(report)
     await desk.report(report, accepted())
 
-    (told,) = desk.telemetry.said("order_revived")
-    assert told["order_id"] == str(ORDER_ID)
+    (reported,) = desk.telemetry.said("order_revived")
+    assert reported["order_id"] == str(ORDER_ID)
     assert desk.telemetry.counted(Metric.ORDERS_REVIVED) == 1
     assert desk.kinds().count("REVIVED") == 1
 
@@ -323,13 +323,13 @@ async def test_a_second_venue_order_id_is_an_alarm_and_the_same_one_holds_in_any
     assert desk.telemetry.counted(Metric.ANOMALIES, kind=Anomaly.VENUE_ORDER_ID_CHANGED) == 2
 
 
-async def test_a_missed_fill_is_told_so_that_the_venue_is_asked(desk: Desk) -> None:
+async def test_a_missed_fill_is_reported_so_that_the_venue_is_queried(desk: Desk) -> None:
     recorded = await desk.report(filled("4", name="E2", cumulative="7"))
 
     assert recorded.missed_fill
 
 
-async def test_a_fill_that_was_missed_earlier_in_the_batch_and_came_is_not_missed(desk: Desk) -> None:
+async def test_a_fill_that_arrives_later_in_the_batch_is_not_missed(desk: Desk) -> None:
     recorded = await desk.report(filled("4", name="E2", cumulative="7"), filled("3", cumulative="3"))
 
     assert not recorded.missed_fill
@@ -377,7 +377,7 @@ async def test_after_a_bust_the_same_total_can_come_from_another_fill(desk: Desk
     assert desk.order().facts.filled_quantity == 3
 
 
-async def test_a_fill_heard_without_the_venues_id_of_the_order_learns_it_from_a_repeat(desk: Desk) -> None:
+async def test_a_fill_without_the_venues_id_of_the_order_gets_it_from_a_repeat(desk: Desk) -> None:
     await desk.report(filled("3", venue_order_id=None))
 
     recorded = await desk.report(filled("3", venue_order_id="V1"))
@@ -400,7 +400,7 @@ async def test_a_cancel_that_waited_for_the_venue_is_woken_once_the_order_is_the
     assert desk.row().cancel_due_at == desk.clock()
 
 
-async def test_evidence_ends_placing(desk: Desk) -> None:
+async def test_a_report_of_the_venue_ends_placing(desk: Desk) -> None:
     await desk.report(filled("1"))
 
     assert desk.row().submit_due_at is None

@@ -22,7 +22,7 @@ AT_ONCE = timedelta(0)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one order at the venue, V1."""
+    """Return a desk with one order at the venue, V1."""
     desk = Desk()
     await desk.store()
     await desk.attempt()
@@ -37,8 +37,8 @@ def link(name: str, replaces: str) -> OrderReplaced:
     )
 
 
-def told(name: str, replaces: str, *reports: Report) -> VenueReport:
-    """A message about an order that was not placed here and replaced another one."""
+def message_of(name: str, replaces: str, *reports: Report) -> VenueReport:
+    """Return a message about an order that was not placed here and replaced another one."""
     return VenueReport(
         venue_client_order_id=None,
         venue_order_id=name,
@@ -48,13 +48,13 @@ def told(name: str, replaces: str, *reports: Report) -> VenueReport:
 
 
 def listed_fill(name: str, *, execution: str = "E9", quantity: str = "4") -> VenueReport:
-    """A row of the list of fills, which names its order by the venue's id alone."""
+    """Return a row of the list of fills, which names its order only by the venue's id."""
     fill = filled(quantity, name=execution, cumulative=quantity, venue_order_id=name)
     return VenueReport(venue_client_order_id=None, venue_order_id=name, reports=(fill,), at=at(4))
 
 
 def shown(name: str, replaces: str, *, replaced_by: str | None = None, filled_quantity: str = "0") -> ExternalOrder:
-    """The venue's order as a look-up shows it."""
+    """Return the venue's order as a look-up does."""
     reports: Sequence[Report] = (link(name, replaces), accepted(venue_order_id=name))
     if replaced_by is not None:
         follows = OrderReplaced(venue_order_id=replaced_by, replaces=name, at=at(3))
@@ -74,7 +74,7 @@ def shown(name: str, replaces: str, *, replaced_by: str | None = None, filled_qu
 
 
 def replace_ours(desk: Desk, *, by: str) -> None:
-    """Our order was replaced at the venue, and nobody heard it."""
+    """Replace our order at the venue, without a report."""
     ours = desk.venue.orders[name_of(ORDER_ID)]
     follows = OrderReplaced(venue_order_id=by, replaces="V1", at=at(3))
     reports = [*ours.reports, follows, ended(End.REPLACED, venue_order_id="V1")]
@@ -83,7 +83,7 @@ def replace_ours(desk: Desk, *, by: str) -> None:
 
 async def test_what_replaced_our_order_is_ours_without_a_request(desk: Desk) -> None:
     recorded = await desk.reconciliation.fills.record_reports(
-        [told("V2", "V1", filled("4", venue_order_id="V2")), told("V3", "V2"), listed_fill("V3")]
+        [message_of("V2", "V1", filled("4", venue_order_id="V2")), message_of("V3", "V2"), listed_fill("V3")]
     )
 
     assert not recorded.unresolved
@@ -96,7 +96,7 @@ async def test_what_replaced_an_external_order_is_external_without_a_request(des
     fills = desk.reconciliation.fills
     fills.owners.note_external(["X1"])
 
-    recorded = await fills.record_reports([told("X2", "X1"), told("X3", "X2"), listed_fill("X3")])
+    recorded = await fills.record_reports([message_of("X2", "X1"), message_of("X3", "X2"), listed_fill("X3")])
 
     assert not recorded.unresolved
     assert not recorded.changes
@@ -108,7 +108,7 @@ async def test_an_external_order_that_is_replaced_all_day_stays_external_without
     fills.owners.note_external(["X1"])
 
     for number in range(2, 5 * LINE_MAX):
-        recorded = await fills.record_reports([told(f"X{number}", f"X{number - 1}")])
+        recorded = await fills.record_reports([message_of(f"X{number}", f"X{number - 1}")])
         assert not recorded.unresolved
 
     assert desk.venue.asked == []
@@ -137,7 +137,7 @@ async def test_a_long_chain_that_grew_unheard_is_followed_to_our_order_by_one_re
 async def test_what_replaced_an_unknown_order_waits_until_a_look_up_tells(desk: Desk) -> None:
     desk.venue.external = [shown("V2", "V1", replaced_by="V3"), ExternalOrder(venue_order_id="X1")]
     fills = desk.reconciliation.fills
-    reports = [told("V3", "V2", filled("4", venue_order_id="V3")), told("X2", "X1")]
+    reports = [message_of("V3", "V2", filled("4", venue_order_id="V3")), message_of("X2", "X1")]
 
     recorded = await fills.record_reports(reports)
     owners = await fills.owners_of(recorded.unresolved)
@@ -149,7 +149,7 @@ async def test_what_replaced_an_unknown_order_waits_until_a_look_up_tells(desk: 
     assert desk.order().facts.filled_quantity == 4
 
 
-async def test_a_chain_that_grew_unheard_is_followed_by_one_comparison(desk: Desk) -> None:
+async def test_a_chain_that_grew_without_a_report_is_followed_by_one_comparison(desk: Desk) -> None:
     replace_ours(desk, by="V2")
     desk.venue.external = [shown("V2", "V1", replaced_by="V3"), shown("V3", "V2", filled_quantity="4")]
     desk.venue.fill_pages = [[listed_fill("V3")]]
@@ -160,14 +160,14 @@ async def test_a_chain_that_grew_unheard_is_followed_by_one_comparison(desk: Des
     assert desk.order().facts.filled_quantity == 4
 
 
-async def test_without_what_replaced_it_the_order_is_over_and_evidence_revives_it(desk: Desk) -> None:
+async def test_without_its_replacement_the_order_has_ended_and_a_report_revives_it(desk: Desk) -> None:
     ours = desk.venue.orders[name_of(ORDER_ID)]
     over = replace(ours, is_open=False, reports=[*ours.reports, ended(End.REPLACED, venue_order_id="V1")])
     desk.venue.orders[name_of(ORDER_ID)] = over
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
     before = desk.order().status
 
-    await desk.reconciliation.fills.record_reports([told("V2", "V1")])
+    await desk.reconciliation.fills.record_reports([message_of("V2", "V1")])
 
     assert (before, desk.order().status) == (OrderStatus.CANCELED, OrderStatus.PLACED)
 
@@ -220,7 +220,7 @@ async def test_a_cancel_that_was_sent_before_the_replacement_is_sent_again_to_wh
     assert [one for one in desk.venue.asked if one.startswith("cancel")] == ["cancel V1", "cancel V2"]
 
 
-async def test_a_cancel_that_is_refused_since_the_order_was_replaced_goes_on_to_what_replaced_it(desk: Desk) -> None:
+async def test_a_cancel_that_is_refused_since_the_order_was_replaced_is_sent_to_its_replacement(desk: Desk) -> None:
     replace_ours(desk, by="V2")
     desk.venue.external = [shown("V2", "V1")]
     desk.venue.cancel_answers.extend([CancelNotPossible(reason=VENUE_SAYS), CancelTaken()])

@@ -1,4 +1,6 @@
-"""The worker applies operators' requests: it asks the venue first, makes one change of each, and does nothing twice."""
+"""The worker applies operators' requests: it looks up the order first, makes one change of each, and applies none
+twice.
+"""
 
 import json
 from dataclasses import replace
@@ -25,7 +27,7 @@ NEVER = timedelta(0)
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one order of 10 at the venue."""
+    """Return a desk with one order of 10 at the venue."""
     desk = Desk()
     await desk.store()
     await desk.attempt()
@@ -34,14 +36,14 @@ async def desk() -> Desk:
 
 
 async def resolve(desk: Desk, action: ResolveAction, *, request: str | None = None) -> Resolution:
-    """Ask and let a worker apply it; the request then."""
+    """Store a request, apply it by a worker, and return it."""
     new = await desk.orders.resolutions.add(asked(ORDER_ID, action, request=request))
     await desk.resolving.work()
     return await desk.orders.resolutions.find(new.id)
 
 
 def forget(desk: Desk) -> VenueOrder:
-    """Let the venue forget the order; what it was."""
+    """Make the venue forget the order; return it."""
     return desk.venue.orders.pop(name_of(ORDER_ID))
 
 

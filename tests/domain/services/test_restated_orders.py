@@ -1,4 +1,4 @@
-"""Terms that the venue has changed are found by comparing, too, when the stream did not tell them."""
+"""Terms that the venue has changed are also found by comparing, when the stream did not report them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ async def desk() -> Desk:
 
 
 def change_at_venue(desk: Desk, terms: Terms | None, *, second: int = 5, is_open: bool = True) -> None:
-    """Give the order other terms in the venue's book."""
+    """Change the order's terms in the venue's book."""
     order = desk.venue.orders[name_of(ORDER_ID)]
     desk.venue.orders[name_of(ORDER_ID)] = replace(order, terms=terms, updated_at=at(second), is_open=is_open)
 
@@ -34,7 +34,7 @@ async def compare(desk: Desk) -> None:
     await desk.reconciliation.compare_open_orders(silent_for=AT_ONCE)
 
 
-async def test_a_split_that_nobody_heard_of_is_found_and_told_once(desk: Desk) -> None:
+async def test_a_split_that_the_stream_missed_of_is_found_and_told_once(desk: Desk) -> None:
     change_at_venue(desk, replace(some_terms(quantity="40"), symbol="META"))
 
     for _ in range(3):
@@ -85,7 +85,7 @@ async def test_terms_that_the_venue_does_not_state_are_no_restatement(desk: Desk
     assert desk.kinds() == ["PLACED"]
 
 
-async def test_an_order_whose_restatement_was_heard_before_it_was_adopted_is_no_mismatch() -> None:
+async def test_an_order_whose_restatement_was_reported_before_it_was_adopted_is_no_mismatch() -> None:
     desk = Desk()
     await desk.store()
     desk.venue.will_answer(OutcomeUnknown(error="lost"), keeps=True)
@@ -100,7 +100,7 @@ async def test_an_order_whose_restatement_was_heard_before_it_was_adopted_is_no_
     assert not desk.telemetry.said("venue_order_mismatch")
 
 
-async def test_other_terms_under_our_id_that_nobody_announced_are_still_a_mismatch() -> None:
+async def test_other_terms_under_our_id_without_a_restatement_are_still_a_mismatch() -> None:
     desk = Desk()
     await desk.store()
     desk.venue.keep(name_of(ORDER_ID), some_terms(quantity="40"))

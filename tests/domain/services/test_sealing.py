@@ -1,4 +1,4 @@
-"""Sealing: everything committed is sealed once, evenly, and what was removed is told."""
+"""Sealing: everything committed is sealed once, evenly, and removed changes are reported."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -38,7 +38,7 @@ async def store(orders: MemoryOrderStore, account_id: str, count: int) -> None:
         await orders.store(new_order(account_id=account_id, client_order_id=f"{account_id}-{number}", at=now()))
 
 
-async def test_a_long_history_is_sealed_bit_by_bit_and_delays_nobody(
+async def test_a_long_history_is_sealed_in_parts_without_delaying_others(
     orders: MemoryOrderStore, seals: MemoryAccountSeals
 ) -> None:
     telemetry = RecordingTelemetry()
@@ -72,8 +72,8 @@ async def test_changes_that_are_gone_before_they_were_sealed_are_an_alert_and_no
     for _ in range(3):
         await service.seal()
 
-    told = [(said["account"], said["found"]) for said in telemetry.said("audit_trail_broken")]
-    assert told == [("alice", "the account's position is behind its seal"), ("dora", "changes are missing")]
+    observed = [(said["account"], said["found"]) for said in telemetry.said("audit_trail_broken")]
+    assert observed == [("alice", "the account's position is below its seal"), ("dora", "changes are missing")]
     assert "audit_trail_broken" in ALERTS
     assert {name: heads[-1].sequence for name, heads in seals.sealed.items()} == {"alice": 3, "bob": 3, "carol": 2}
 
@@ -114,7 +114,7 @@ async def test_the_lag_counts_from_the_last_round_that_left_nothing_over(
     assert lags == [1.0, 2.0, 1.0, 1.0]
 
 
-def test_room_that_short_histories_leave_is_given_to_long_ones_evenly() -> None:
+def test_capacity_left_by_short_histories_is_divided_evenly_among_long_ones() -> None:
     accounts = [
         SealedAccount(account_id=name, sequence=count, head=account_genesis(name))
         for name, count in (("huge", 200), ("big", 100), ("small", 1), ("middle", 5))

@@ -1,4 +1,4 @@
-"""Reconciliation on an account that others use too: what is not ours, or cannot be read, stops nothing of ours."""
+"""Reconciliation on an account with external orders: external and unreadable orders do not affect ours."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ UNREADABLE = VenueUnreachableError("the venue's order cannot be read")
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one order at the venue."""
+    """Return a desk with one order at the venue."""
     desk = Desk()
     await desk.store()
     await desk.attempt()
@@ -39,20 +39,20 @@ async def desk() -> Desk:
 
 
 async def with_orders(count: int, *, look_ups_max: int = 10) -> tuple[Desk, Sequence[UUID]]:
-    """A desk with orders at the venue, all of which ended without a report."""
+    """Return a desk with orders at the venue, all of which ended without a report."""
     desk = Desk(look_ups_max=look_ups_max)
     order_ids = [UUID(int=number) for number in range(100, 100 + count)]
     for number, order_id in enumerate(order_ids):
         await desk.store(order_id, client_order_id=f"order-{number}")
     await desk.submission.submit(order_ids)
     for order_id in order_ids:
-        close_unheard(desk, order_id)
+        close_without_report(desk, order_id)
     desk.venue.asked.clear()
     return desk, order_ids
 
 
-def close_unheard(desk: Desk, order_id: UUID) -> None:
-    """End the order in the venue's book, and tell nobody."""
+def close_without_report(desk: Desk, order_id: UUID) -> None:
+    """End the order in the venue's book, without a report."""
     order = desk.venue.orders[name_of(order_id)]
     desk.venue.orders[name_of(order_id)] = replace(order, is_open=False, reports=[*order.reports, ended(End.EXPIRED)])
 
@@ -121,7 +121,7 @@ async def test_an_order_that_cannot_be_looked_up_holds_the_position_for_a_bounde
     assert await desk.positions.read("SCRIPTED") == executed_at
 
 
-async def test_one_catch_up_looks_up_no_more_orders_than_allowed_and_the_next_goes_on(desk: Desk) -> None:
+async def test_one_catch_up_looks_up_no_more_orders_than_allowed_and_the_next_continues(desk: Desk) -> None:
     desk.look_ups_max = 3
     desk.venue.external = external_orders(5)
     desk.venue.fill_pages = [
@@ -138,7 +138,7 @@ async def test_one_catch_up_looks_up_no_more_orders_than_allowed_and_the_next_go
     assert read.pending_since is None
 
 
-async def test_a_fill_that_cannot_be_recorded_is_a_dead_letter_and_keeps_no_other_from_being_caught_up(
+async def test_a_fill_that_cannot_be_recorded_is_a_dead_letter_and_blocks_no_other_from_being_caught_up(
     desk: Desk,
 ) -> None:
     await desk.store(OTHER_ID, client_order_id="intent-2")
@@ -194,7 +194,7 @@ async def test_a_fill_of_an_order_of_ours_that_cannot_be_read_is_recorded() -> N
     assert desk.order().facts.filled_quantity == 1
 
 
-async def test_an_unreadable_fill_whose_order_could_not_be_looked_up_is_kept_in_the_end(desk: Desk) -> None:
+async def test_an_unreadable_fill_whose_order_could_not_be_looked_up_is_stored_in_the_end(desk: Desk) -> None:
     desk.venue.look_up_failures = {"V9": VenueUnreachableError("HTTP 503")}
     desk.venue.fill_pages = [[UnreadableFill(venue_order_id="V9", raw=b"odd", error="qty is missing")]]
     reconciliation = desk.reconciliation
@@ -258,7 +258,7 @@ async def test_external_orders_on_the_first_pages_do_not_hide_ours_on_the_last()
     assert desk.telemetry.counted(Metric.ORDERS_EXTERNAL) == 1_200
 
 
-async def test_a_run_reads_no_more_pages_than_allowed_and_the_next_goes_on_where_it_stopped() -> None:
+async def test_a_run_reads_no_more_pages_than_allowed_and_the_next_continues_there() -> None:
     desk, order_ids = await with_orders(2)
     resting, closed = order_ids
     order = desk.venue.orders[name_of(resting)]
@@ -308,7 +308,7 @@ class FewPages(ScriptedVenue):
 
 async def test_a_run_that_the_rate_limit_ends_is_continued_where_it_stopped(desk: Desk) -> None:
     desk.venue = FewPages(desk.clock, orders=desk.venue.orders, page_rows=2, external=external_orders(10))
-    close_unheard(desk, ORDER_ID)
+    close_without_report(desk, ORDER_ID)
     reconciliation = desk.reconciliation
     with pytest.raises(VenueBusyError):
         await reconciliation.compare_open_orders(silent_for=AT_ONCE)
@@ -341,7 +341,7 @@ async def test_an_order_of_another_kind_under_our_id_is_not_adopted() -> None:
     assert desk.telemetry.said("venue_order_mismatch")
 
 
-async def test_a_look_up_that_fails_does_not_stop_the_look_ups_behind_it() -> None:
+async def test_a_look_up_that_fails_does_not_stop_the_look_ups_after_it() -> None:
     desk, order_ids = await with_orders(4)
     desk.venue.look_up_failures = {
         name_of(order_ids[0]): VenueUnreachableError("HTTP 500"),
@@ -359,7 +359,7 @@ async def test_a_look_up_that_fails_does_not_stop_the_look_ups_behind_it() -> No
 @pytest.mark.parametrize(
     "error", [VenueBusyError("HTTP 429", retry_after=SECOND), VenueUnauthorizedError("HTTP 401")], ids=["busy", "key"]
 )
-async def test_an_error_that_concerns_every_request_ends_the_look_ups_and_keeps_what_was_found(
+async def test_an_error_that_concerns_every_request_ends_the_look_ups_and_keeps_the_results(
     error: VenueUnreachableError,
 ) -> None:
     desk, order_ids = await with_orders(3)
@@ -404,7 +404,7 @@ async def test_an_order_that_cannot_be_resolved_is_looked_up_at_pauses_that_doub
     assert looked_up_at == [0, 10, 30, 70, 130, 190]
 
 
-async def test_the_fills_of_an_order_that_stays_behind_are_read_at_pauses_that_double(desk: Desk) -> None:
+async def test_the_fills_of_an_order_that_stays_behind_are_read_at_doubling_intervals(desk: Desk) -> None:
     order = desk.venue.orders[name_of(ORDER_ID)]
     desk.venue.orders[name_of(ORDER_ID)] = replace(order, filled_quantity=order.filled_quantity + 3)
     reconciliation = desk.reconciliation

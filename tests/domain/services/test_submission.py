@@ -1,4 +1,4 @@
-"""Placing: what each answer of the venue leads to, and that nothing is sent twice, lost or made up on the way."""
+"""Submitting: the result of each answer of the venue; nothing is sent twice, lost or invented."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -56,14 +56,14 @@ LOST_ANSWER = OutcomeUnknown(error="read timed out")
 
 @pytest.fixture
 async def desk() -> Desk:
-    """A desk with one accepted order."""
+    """Return a desk with one stored order."""
     desk = Desk()
     await desk.store()
     return desk
 
 
 def reason_of(desk: Desk) -> Reason:
-    """Why the order stands where it stands; there must be a reason."""
+    """Return the order's reason; there must be one."""
     reason = desk.order().reason
     assert reason is not None
     return reason
@@ -199,7 +199,7 @@ async def test_a_submission_that_the_rate_limit_holds_back_waits_without_cost(de
     assert (await desk.orders.breaker.state()).held_for == timedelta(0)
 
 
-async def test_a_look_up_that_the_rate_limit_holds_back_leaves_the_order_in_doubt_and_pauses_nobody(
+async def test_a_look_up_that_the_rate_limit_holds_back_leaves_the_order_in_doubt_and_pauses_no_other(
     desk: Desk,
 ) -> None:
     desk.venue.will_answer(LOST_ANSWER, keeps=True)
@@ -257,7 +257,7 @@ async def test_an_order_that_the_venue_has_but_hides_is_in_doubt(desk: Desk) -> 
     assert desk.row().maybe_sent_at == desk.clock()
 
 
-async def test_an_order_that_the_venue_says_it_has_is_never_given_up_because_a_look_up_failed() -> None:
+async def test_an_order_that_the_venue_reports_to_have_is_never_given_up_because_a_look_up_failed() -> None:
     desk = Desk(max_attempts=1)
     await desk.store()
     desk.venue.will_answer(AlreadyPlaced(), keeps=True)
@@ -309,7 +309,7 @@ async def test_each_attempt_is_counted_by_its_outcome(
 # --- Refusals ---------------------------------------------------------------------------------------------------
 
 
-async def test_an_order_that_the_venue_rejects_in_its_answer_is_rejected_at_once(desk: Desk) -> None:
+async def test_an_order_that_the_venue_rejects_in_its_answer_is_rejected_immediately(desk: Desk) -> None:
     desk.venue.will_answer(EndedAtOnce(report=ended(End.REJECTED, venue_order_id="V1")))
 
     await desk.attempt()
@@ -369,7 +369,7 @@ async def test_a_refusal_after_a_lost_answer_of_an_order_that_the_venue_has_leav
     assert desk.venue.asked.count("submit") == 2
 
 
-async def test_a_refusal_is_remembered_however_long_look_ups_fail(desk: Desk) -> None:
+async def test_a_refusal_stays_stored_while_look_ups_fail(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
     await desk.attempt()
     await desk.attempt(after=5 * SECOND)
@@ -385,7 +385,7 @@ async def test_a_refusal_is_remembered_however_long_look_ups_fail(desk: Desk) ->
     assert desk.venue.asked.count("submit") == 2
 
 
-async def test_a_refusal_after_an_attempt_that_died_waits_for_a_look_up_as_well(desk: Desk) -> None:
+async def test_a_refusal_after_an_attempt_that_crashed_waits_for_a_look_up_as_well(desk: Desk) -> None:
     await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
     desk.venue.will_answer(Rejected(reason=VENUE_REFUSES))
 
@@ -396,7 +396,7 @@ async def test_a_refusal_after_an_attempt_that_died_waits_for_a_look_up_as_well(
     assert desk.order().status is OrderStatus.REJECTED
 
 
-async def test_a_refusal_decides_also_while_trading_is_halted_and_after_a_cancel_was_asked(desk: Desk) -> None:
+async def test_a_refusal_decides_also_while_trading_is_halted_and_after_a_cancel_was_requested(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER, Rejected(reason=VENUE_REFUSES))
     await desk.attempt()
     await desk.attempt(after=5 * SECOND)
@@ -430,7 +430,7 @@ GATEWAY_ANSWERS = [OutcomeUnknown(error="HTTP 429", retry_after=SECOND), Unautho
 
 
 @pytest.mark.parametrize("answer", GATEWAY_ANSWERS)
-async def test_a_refusal_after_an_answer_that_a_gateway_may_have_given_does_not_end_the_order(
+async def test_a_refusal_after_an_answer_that_a_gateway_may_have_sent_does_not_end_the_order(
     desk: Desk, answer: SubmissionOutcome
 ) -> None:
     desk.venue.will_answer(answer, keeps=True)
@@ -445,7 +445,7 @@ async def test_a_refusal_after_an_answer_that_a_gateway_may_have_given_does_not_
 
 
 @pytest.mark.parametrize("answer", GATEWAY_ANSWERS)
-async def test_an_order_whose_answer_a_gateway_may_have_given_is_not_sent_again_within_the_settle_time(
+async def test_an_order_whose_answer_a_gateway_may_have_sent_is_not_sent_again_within_the_settle_time(
     desk: Desk, answer: SubmissionOutcome
 ) -> None:
     desk.venue.will_answer(answer, keeps=True)
@@ -624,7 +624,7 @@ async def test_a_used_up_budget_leaves_an_order_in_doubt_until_the_venue_is_know
     assert desk.row().attempts == 3
 
 
-async def test_an_order_stays_in_doubt_however_long_its_look_ups_fail(desk: Desk) -> None:
+async def test_an_order_stays_in_doubt_while_its_look_ups_fail(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER, keeps=True)
     await desk.attempt()
     desk.venue.is_reachable = False
@@ -654,7 +654,7 @@ async def test_look_ups_that_were_not_made_use_up_no_attempt_of_an_order_in_doub
     assert desk.order().status is OrderStatus.PLACED
 
 
-async def test_what_was_never_sent_is_given_up_even_if_look_ups_fail(desk: Desk) -> None:
+async def test_an_unsent_order_is_given_up_even_if_look_ups_fail(desk: Desk) -> None:
     desk.venue.will_answer(REFUSED_CONNECTION)
     await desk.attempt()
     desk.venue.is_reachable = False
@@ -669,14 +669,14 @@ async def test_what_was_never_sent_is_given_up_even_if_look_ups_fail(desk: Desk)
 # --- Claims, leases and fences ----------------------------------------------------------------------------------
 
 
-async def test_two_wake_ups_at_once_make_one_attempt(desk: Desk) -> None:
+async def test_two_concurrent_wake_ups_make_one_attempt(desk: Desk) -> None:
     made = await asyncio.gather(desk.attempt(), desk.attempt(), desk.submission.sweep(limit=9, overdue_by=0 * SECOND))
 
     assert sorted(made) == [0, 0, 1]
     assert desk.venue.asked == ["submit"]
 
 
-async def test_an_attempt_that_died_counts_as_sent_until_its_lease_ended(desk: Desk) -> None:
+async def test_an_attempt_that_crashed_counts_as_sent_until_its_lease_ended(desk: Desk) -> None:
     await desk.orders.claim([ORDER_ID], lease=30 * SECOND)
     assert await desk.attempt(after=29 * SECOND) == 0
 
@@ -729,7 +729,7 @@ async def test_nothing_is_sent_when_the_lease_ran_low_while_waiting_for_a_slot(
 async def test_nothing_is_sent_when_the_lease_ran_low_while_the_claim_was_under_way(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The process stood still between the claim's commit and its answer.
+    # The process was paused between the claim's commit and its answer.
     time = MonotonicTime.of_the_loop(monkeypatch)
 
     class SlowStore(MemoryOrderStore):
@@ -747,7 +747,7 @@ async def test_nothing_is_sent_when_the_lease_ran_low_while_the_claim_was_under_
 
 @dataclass(slots=True)
 class MonotonicTime:
-    """The loop's own clock, which goes on by as many seconds as a test says."""
+    """The loop's own clock, advanced by a test."""
 
     passed: float = 0.0
 
@@ -760,7 +760,7 @@ class MonotonicTime:
         return time
 
 
-async def test_the_slots_bound_the_attempts_made_at_once(desk: Desk) -> None:
+async def test_the_slots_bound_the_concurrent_attempts(desk: Desk) -> None:
     others = [UUID(int=number) for number in range(100, 112)]
     for number, order_id in enumerate(others):
         await desk.store(order_id, client_order_id=f"other-{number}")
@@ -857,14 +857,14 @@ async def test_the_sweeper_takes_the_most_overdue_orders_first(desk: Desk) -> No
     assert desk.order(late).status is OrderStatus.PENDING
 
 
-async def test_the_sweeper_leaves_alone_what_has_just_become_due(desk: Desk) -> None:
+async def test_the_sweeper_skips_recently_due_orders(desk: Desk) -> None:
     assert await desk.submission.sweep(limit=10, overdue_by=5 * SECOND) == 0
 
 
 # --- What happens meanwhile -------------------------------------------------------------------------------------
 
 
-async def test_evidence_that_comes_during_an_attempt_is_kept_beside_its_outcome(desk: Desk) -> None:
+async def test_a_report_that_arrives_during_an_attempt_is_stored_with_its_outcome(desk: Desk) -> None:
     async def fill() -> None:
         await desk.report(filled("4", venue_order_id="V1"))
 
@@ -880,7 +880,7 @@ async def test_evidence_that_comes_during_an_attempt_is_kept_beside_its_outcome(
     assert desk.wake_ups.placements == []
 
 
-async def test_a_bust_that_comes_first_is_evidence_too(desk: Desk) -> None:
+async def test_a_bust_that_comes_first_shows_the_order_too(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER, keeps=True)
     await desk.attempt()
 
@@ -890,7 +890,7 @@ async def test_a_bust_that_comes_first_is_evidence_too(desk: Desk) -> None:
     assert await desk.attempt(after=60 * SECOND) == 0
 
 
-async def test_a_cancel_asked_before_an_attempt_ends_the_order_without_sending_it(desk: Desk) -> None:
+async def test_a_cancel_requested_before_an_attempt_ends_the_order_without_sending_it(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER)
     await desk.attempt()
     await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
@@ -902,7 +902,7 @@ async def test_a_cancel_asked_before_an_attempt_ends_the_order_without_sending_i
     assert desk.venue.asked == ["submit", "find"]
 
 
-async def test_a_cancel_asked_while_the_answer_is_lost_does_not_end_what_the_venue_has(desk: Desk) -> None:
+async def test_a_cancel_requested_while_the_answer_is_lost_does_not_end_an_order_at_the_venue(desk: Desk) -> None:
     desk.venue.will_answer(LOST_ANSWER, keeps=True)
     await desk.attempt()
     await desk.cancellation.request(ORDER_ID, account_ids=("alice",))
@@ -915,7 +915,7 @@ async def test_a_cancel_asked_while_the_answer_is_lost_does_not_end_what_the_ven
     assert desk.wake_ups.cancels == [(ORDER_ID, timedelta(0))]
 
 
-async def test_an_order_given_up_while_a_cancel_was_asked_is_over(desk: Desk) -> None:
+async def test_an_order_given_up_while_a_cancel_was_requested_is_over(desk: Desk) -> None:
     async def ask() -> None:
         await desk.report(cancel_asked())
 

@@ -1,12 +1,12 @@
-"""The submission protocol as a state machine: several workers, deaths, pauses, a venue that answers as it likes.
+"""The submission protocol as a state machine: several workers, crashes, pauses, any answers of the venue.
 
 After every step: an order is at the venue once at most, it is not sent while an earlier answer is unsettled, we end it
-only when the venue does not have it, versions rise by one, and whatever is not over is due. And in the end, when
-nothing goes wrong any more, everything ends and both sides agree.
+only when the venue does not have it, versions increase by one, and whatever has not ended is due. And after all faults
+have ended, every order ends and both sides agree.
 
-Twice: by Hypothesis, which shrinks what it finds, and by plain seeds. To Hypothesis a history is a few bytes for each
-step. As rules of its own, with arguments, four fifths of the time went into choosing them: 6.4 ms for an example of 30
-steps, and 2.2 ms so.
+Twice: by Hypothesis, which shrinks its findings, and by plain seeds. For Hypothesis a history is a few bytes for each
+step. As rules with arguments, four fifths of the time was spent on choosing them: 6.4 ms for an example of 30 steps,
+compared with 2.2 ms.
 """
 
 import bisect
@@ -72,7 +72,7 @@ def test_no_order_of_steps_loses_an_order_or_places_it_twice(emphasis: str, draw
 
 
 @pytest.mark.parametrize("first", range(0, HISTORIES, HISTORIES_PER_TEST))
-def test_whatever_happens_no_order_is_lost_or_placed_twice(first: int) -> None:
+def test_in_any_history_no_order_is_lost_or_placed_twice(first: int) -> None:
     for seed in range(first, first + HISTORIES_PER_TEST):
         chance = random.Random(seed)
         weights = [weight * chance.choice(FACTORS) for weight, _ in STEPS.values()]

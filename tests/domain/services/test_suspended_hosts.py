@@ -21,7 +21,7 @@ LEASE = 30 * SECOND
 
 @dataclass(slots=True)
 class SuspendedStore(MemoryOrderStore):
-    """A store whose answer to a claim comes after the host was suspended, by the store's clock for `suspended`.
+    """A store whose answer to a claim arrives after the host was suspended for `suspended`, by the store's clock.
 
     `asked` are the claims that were checked; `someone_else` claims meanwhile; `is_away` fails each check.
     """
@@ -33,7 +33,7 @@ class SuspendedStore(MemoryOrderStore):
     passed_seconds: float = 0.0
 
     def host_clock(self) -> float:
-        """A clock of the host that may go on during a suspend."""
+        """Return a clock of the host that may continue during a suspend."""
         return 1000.0 + self.passed_seconds
 
     async def claim(self, order_ids: Collection[UUID], *, lease: timedelta) -> Sequence[Claim]:
@@ -63,7 +63,7 @@ class Suspension:
 
 @pytest.fixture
 async def suspension() -> Suspension:
-    """A desk with one order, whose store's answers come late."""
+    """Return a desk with one order, whose store's answers arrive late."""
     desk = Desk()
     await desk.store()
     store = SuspendedStore(desk.clock, rows=desk.orders.rows, changes=desk.orders.changes)
@@ -120,7 +120,7 @@ async def test_a_claim_whose_order_another_worker_sent_meanwhile_is_not_sent(sus
     assert suspension.desk.venue.asked[asked:] == []
 
 
-async def test_nothing_is_sent_while_the_store_cannot_tell_whether_an_old_claim_holds(suspension: Suspension) -> None:
+async def test_nothing_is_sent_while_the_store_cannot_confirm_an_old_claim(suspension: Suspension) -> None:
     suspension.store.seen, suspension.store.is_away = LEASE / 3, True
 
     await suspension.submission.submit([ORDER_ID])
@@ -130,7 +130,7 @@ async def test_nothing_is_sent_while_the_store_cannot_tell_whether_an_old_claim_
     assert suspension.desk.row().submit_due_at is not None
 
 
-def test_the_clocks_of_this_host_go_on() -> None:
+def test_the_clocks_of_this_host_advance() -> None:
     before = [clock() for clock in OTHER_CLOCKS]
 
     assert len(before) >= 1

@@ -14,7 +14,7 @@ class ConnectionLostError(Exception):
 
 
 class FailingStep:
-    """A task group that fails, and whose other task takes its time to end."""
+    """A task group that fails, and whose other task ends with a delay."""
 
     def __init__(self) -> None:
         self.is_ending = asyncio.Event()

@@ -1,4 +1,4 @@
-"""A token bucket: a burst at once, and then as many as come with the time."""
+"""A token bucket: first a burst, then the rate."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from domain.services.token_bucket import TokenBucket
 
 
-def test_a_burst_may_come_at_once_and_then_as_many_as_come_with_the_time() -> None:
+def test_a_burst_passes_immediately_and_then_the_rate_applies() -> None:
     bucket = TokenBucket(per_second=10, burst=20, now=100.0)
 
     assert bucket.take(20, now=100.0)

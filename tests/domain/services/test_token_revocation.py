@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 
 class Desk:
-    """An operator's service and one process's list, over the same store. Tokens live for an hour at most."""
+    """An operator's service and one process's list, over the same store. Tokens are valid for an hour at most."""
 
     def __init__(self) -> None:
         self.store = MemoryTokenRevocations()

@@ -1,4 +1,4 @@
-"""Halts and limits in the stories: what placing and submitting make of them, and what people are told."""
+"""Halts and limits in the services: their effect on placing and submitting, and the log events."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -46,16 +46,16 @@ def desk() -> Desk:
 
 @pytest.fixture
 def control(desk: Desk) -> TradingControl:
-    """The operators' side of the desk."""
+    """Provide the operators' side of the desk."""
     return desk.control
 
 
 def uncached(halts: TradingHalts) -> HaltCache:
-    """A cache that reads the halts before every order."""
+    """Return a cache that reads the halts before every order."""
     return HaltCache(halts, age_max_seconds=0)
 
 
-async def test_a_denied_order_is_counted_by_its_limit_and_wakes_nobody(desk: Desk, control: TradingControl) -> None:
+async def test_a_denied_order_is_counted_by_its_limit_and_wakes_no_worker(desk: Desk, control: TradingControl) -> None:
     await control.set_limits(AccountLimits(max_quantity=Decimal(9)), actor=OLGA, reason="a test")
 
     with pytest.raises(OrderDeniedError) as denial:
@@ -77,7 +77,7 @@ async def test_a_limit_that_was_set_a_moment_ago_holds_although_the_old_one_is_r
         await desk.placement.place(replace(COMMAND, client_order_id="intent-3"))
 
 
-async def test_a_limit_that_was_lifted_a_moment_ago_denies_nobody(desk: Desk, control: TradingControl) -> None:
+async def test_a_limit_that_was_lifted_a_moment_ago_denies_no_order(desk: Desk, control: TradingControl) -> None:
     await control.set_limits(AccountLimits(max_quantity=Decimal(9)), actor=OLGA, reason="a test")
     with pytest.raises(OrderDeniedError):
         await desk.placement.place(COMMAND)
@@ -137,7 +137,7 @@ async def test_in_a_halt_what_may_have_been_sent_is_looked_up_and_never_sent_aga
     desk: Desk, control: TradingControl
 ) -> None:
     await desk.store()
-    await desk.orders.claim([ORDER_ID], lease=SECOND)  # By a worker that died.
+    await desk.orders.claim([ORDER_ID], lease=SECOND)  # By a worker that crashed.
     await control.halt(None, actor=OLGA, reason="fat finger")
 
     for _ in range(4):
@@ -184,7 +184,7 @@ async def test_an_order_that_waited_for_the_rate_limit_during_a_halt_is_not_sent
     assert desk.row().attempts == 0
 
 
-async def test_a_halt_and_its_end_are_told_once_with_who_and_why(desk: Desk, control: TradingControl) -> None:
+async def test_a_halt_and_its_end_are_logged_once_with_operator_and_reason(desk: Desk, control: TradingControl) -> None:
     first = await control.halt(None, actor=OLGA, reason="fat finger")
     again = await control.halt(None, actor=OTTO, reason="the same")
     await control.measure()
@@ -202,7 +202,7 @@ async def test_a_halt_and_its_end_are_told_once_with_who_and_why(desk: Desk, con
         await control.resume(None, actor=OTTO, reason="again")
 
 
-async def test_a_halt_or_its_end_that_may_have_begun_unanswered_is_told(desk: Desk, control: TradingControl) -> None:
+async def test_a_halt_or_its_end_that_may_have_begun_unanswered_is_logged(desk: Desk, control: TradingControl) -> None:
     class Unanswered(MemoryTradingHalts):
         async def halt(self, halt: TradingHalt, *, action: NewAction) -> TradingHalt:
             await super().halt(halt, action=action)
@@ -264,7 +264,7 @@ async def test_the_corrected_price_of_an_execution_replaces_the_wrong_one(desk: 
     assert known.price == Decimal("12.40")
 
 
-async def test_what_cannot_be_a_limit_is_refused_and_told_to_nobody(desk: Desk, control: TradingControl) -> None:
+async def test_an_invalid_limit_is_refused_without_a_log_event(desk: Desk, control: TradingControl) -> None:
     with pytest.raises(InvalidLimitsError, match="max_open_orders"):
         await control.set_limits(AccountLimits(max_open_orders=0), actor=OLGA, reason="a test")
 

@@ -18,7 +18,7 @@ SECONDS = st.integers(0, 5_000_000).map(lambda micros: timedelta(microseconds=mi
 
 @dataclass(slots=True)
 class Host:
-    """A host whose wall clock is ahead of true time by `ahead`, and the venue, which is right."""
+    """A host whose wall clock is ahead of the correct time by `ahead`, and a venue with the correct time."""
 
     ahead: timedelta = timedelta(0)
     true: datetime = MIDNIGHT
@@ -35,7 +35,7 @@ class Host:
         )
 
     def ask(self, *, there: timedelta = timedelta(0), back: timedelta = timedelta(0)) -> None:
-        """Make a request that takes so long in each direction, if a measurement is due."""
+        """Make a request with that latency in each direction, if a measurement is due."""
         asked_at = self.clock.begin()
         assert asked_at is not None
         self.true += there
@@ -62,7 +62,7 @@ def test_a_slow_answer_never_shows_a_difference_that_there_is_not(
     assert abs(host.skew - ahead) <= (there + back + SECOND).total_seconds()
 
 
-def test_clocks_in_step_differ_by_nothing_however_slow_the_answers_are() -> None:
+def test_synchronized_clocks_have_no_difference_for_any_latency() -> None:
     host = Host()
 
     for _ in range(4):
@@ -74,17 +74,17 @@ def test_clocks_in_step_differ_by_nothing_however_slow_the_answers_are() -> None
 
 
 @pytest.mark.parametrize("ahead", [-3600, -8, 8, 3600])
-def test_a_clock_that_is_off_is_told_once_and_again_when_it_is_right(ahead: float) -> None:
+def test_a_wrong_clock_is_logged_once_and_again_when_it_is_right(ahead: float) -> None:
     host = Host(ahead=timedelta(seconds=ahead))
     for _ in range(5):
         host.ask()
-    told = len(host.telemetry.said("clock_skewed"))
+    reported = len(host.telemetry.said("clock_skewed"))
 
     host.ahead = timedelta(0)
     for _ in range(5):
         host.ask()
 
-    assert (told, len(host.telemetry.said("clock_skewed")), len(host.telemetry.said("clock_in_step"))) == (1, 1, 1)
+    assert (reported, len(host.telemetry.said("clock_skewed")), len(host.telemetry.said("clock_in_step"))) == (1, 1, 1)
     assert abs(host.skew) <= 1
 
 
@@ -113,7 +113,7 @@ def test_one_answer_from_a_cache_counts_for_nothing() -> None:
     assert host.clock() == host.true
 
 
-def test_a_venue_whose_clock_was_set_is_followed_after_half_of_the_answers_that_count() -> None:
+def test_a_venue_whose_clock_was_set_is_followed_after_half_of_the_counted_answers() -> None:
     host = Host()
     for _ in range(SAMPLES_MAX):
         host.ask()

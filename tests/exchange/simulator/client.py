@@ -1,4 +1,4 @@
-"""A bare client of the simulated exchange for its tests: plain HTTP and a plain websocket, nothing of the product."""
+"""A plain client of the simulated exchange for its tests: HTTP and a websocket, no code of the product."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class Client:
-    """Calls the exchange and gives back status and body."""
+    """Calls the exchange and returns status and body."""
 
     def __init__(self, simulator: RunningSimulator, session: aiohttp.ClientSession) -> None:
         self.simulator = simulator
@@ -52,7 +52,7 @@ class Client:
         return dict(order)
 
     async def until_status(self, order_id: str, wanted: str) -> Json:
-        """The order, once it has the wanted status."""
+        """Return the order, once it has the wanted status."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while (order := await self.order(order_id))["status"] != wanted:
                 pass
@@ -78,7 +78,7 @@ class Listener:
 
     @classmethod
     async def connect(cls, client: Client, *, key: str = "simulator") -> Self:
-        """Connects and authenticates, without reading the answer."""
+        """Connect and authenticate, without reading the answer."""
         listener = cls(await client.session.ws_connect(client.simulator.stream_url))
         await listener.say("authenticate", {"key_id": key, "secret_key": "simulator"})
         return listener
@@ -107,7 +107,7 @@ class Listener:
         return dict(orjson.loads(message.data))
 
     async def update(self) -> Json:
-        """The data of the next trade update."""
+        """Return the data of the next trade update."""
         message = await self.hear()
         assert message["stream"] == "trade_updates"
         return dict(message["data"])
@@ -123,7 +123,7 @@ class Listener:
 async def exchange(
     *, faults: Faults = NO_FAULTS, matching: Matching = MANUAL, frames: Frames = "binary", **bounds: Any
 ) -> AsyncIterator[Client]:
-    """A running exchange on a free port and a client of it."""
+    """Return a running exchange on a free port and a client of it."""
     config = SimulatorConfig(port=0, faults=faults, matching=matching, frames=frames, **bounds)
     async with running_simulator(config) as simulator, aiohttp.ClientSession() as session:
         yield Client(simulator, session)

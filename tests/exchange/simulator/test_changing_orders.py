@@ -31,7 +31,7 @@ async def test_an_unknown_order_cannot_be_canceled_or_replaced() -> None:
         assert (await client.call("PATCH", "/v2/orders/none", {"qty": "1"}))[0] == 404
 
 
-async def test_all_open_orders_are_canceled_at_once() -> None:
+async def test_all_open_orders_are_canceled_together() -> None:
     async with exchange() as client:
         ids = [(await client.placed())["id"] for _ in range(3)]
 

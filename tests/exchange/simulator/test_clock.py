@@ -1,4 +1,4 @@
-"""The venue's clock can stand beside ours, ahead or behind."""
+"""The venue's clock can differ from ours, ahead or behind."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime

@@ -1,4 +1,4 @@
-"""The controls read and change the exchange, and the journal is the truth."""
+"""The controls read and change the exchange, and the journal is complete."""
 
 from pathlib import Path
 
@@ -76,7 +76,7 @@ async def test_a_journal_file_holds_the_same_entries(tmp_path: Path) -> None:
     assert [orjson.loads(line) for line in path.read_bytes().splitlines()] == entries
 
 
-async def test_wrong_controls_say_what_is_wrong() -> None:
+async def test_invalid_controls_return_the_error() -> None:
     async with exchange() as client:
         assert (await client.call("GET", "/simulator/nothing"))[0] == 404
         assert (await client.call("GET", "/simulator/journal", after="x"))[0] == 400

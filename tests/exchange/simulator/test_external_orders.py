@@ -1,4 +1,4 @@
-"""External orders look on the wire as a real broker's do; forgotten orders are unknown to it."""
+"""External orders have a real broker's form on the wire; forgotten orders are unknown to the exchange."""
 
 import pytest
 
@@ -12,7 +12,7 @@ async def _external(client: Client, **fields: object) -> Json:
 
 
 async def _row(client: Client, order_id: str) -> Json | None:
-    """The order's row in the list of all orders, or None."""
+    """Return the order's row in the list of all orders, or None."""
     _, rows = await client.call("GET", "/v2/orders", status="all")
     return next((row for row in rows if row["id"] == order_id), None)
 
@@ -83,7 +83,7 @@ async def test_a_filled_notional_order_has_a_filled_quantity_and_no_quantity() -
     assert [(each["symbol"], each["qty"]) for each in positions] == [("UNLISTED", "1")]
 
 
-async def test_an_external_order_is_filled_by_the_controls_alone() -> None:
+async def test_an_external_order_is_filled_only_by_the_controls() -> None:
     async with exchange(matching=AT_ONCE) as client:
         external = await _external(client, type="market", qty="10")
         own = await client.placed()
@@ -171,7 +171,7 @@ async def test_a_forgotten_leg_is_not_shown_under_its_order_and_the_legs_of_a_fo
     assert [leg["id"] for leg in nested[0]["legs"]] == [one["legs"][1]["id"]]
 
 
-async def test_legs_can_be_given_as_the_wire_shows_them() -> None:
+async def test_legs_can_be_given_in_the_form_of_the_wire() -> None:
     async with exchange() as client:
         legs = [{"symbol": "IBM", "side": "buy", "type": "limit", "limit_price": "200", "qty": "2"}]
         order = await _external(client, qty="1", order_class="mleg", legs=legs)

@@ -18,7 +18,7 @@ def test_by_default_each_placement_takes_half_a_second_and_one_in_ten_is_refused
     assert refused / DRAWS == pytest.approx(0.1, abs=0.01)
 
 
-def test_the_same_seed_gives_the_same_fates() -> None:
+def test_the_same_seed_has_the_same_results() -> None:
     faults = NO_FAULTS.changed({"refuse_rate": 0.2, "error_rate": 0.2, "ambiguous_rate": 0.3, "reject_rate": 0.1})
     one, other = FaultDice(7), FaultDice(7)
 
@@ -56,7 +56,7 @@ def test_errors_before_acceptance_have_every_gateway_status() -> None:
     assert {dice.draw_placement(faults).error_status for _ in range(200)} == {500, 502, 503, 504}
 
 
-def test_a_change_keeps_what_it_does_not_name() -> None:
+def test_a_change_keeps_unnamed_values() -> None:
     faults = Faults(hide_seconds=3, stream=StreamFaults(drop_rate=0.1))
 
     changed = faults.changed({"seed": 9, "stream": {"mute": True}})

@@ -1,4 +1,4 @@
-"""The habits of the venue: it amends executions, restates, renames and forgets orders by itself, by seed."""
+"""The venue's own actions: it amends executions, restates, renames and forgets orders, determined by a seed."""
 
 from contextlib import suppress
 
@@ -23,7 +23,7 @@ async def _until_event(client: Client, wanted: str) -> Json:
                 return event
 
 
-async def test_an_execution_is_busted_by_itself_and_an_external_one_is_left_alone() -> None:
+async def test_an_execution_is_busted_by_itself_and_an_external_one_is_not_affected() -> None:
     async with exchange() as client:
         await _habits(client, bust_rate=1)
         await client.call("POST", "/simulator/orders", {"symbol": "AAPL", "qty": "5", "side": "buy", "fill": True})
@@ -49,7 +49,7 @@ async def test_a_correction_is_amended_again_by_its_own_id() -> None:
     assert amendments[1]["previous_execution_id"] == corrected["execution_id"]
 
 
-async def test_an_omitted_execution_is_listed_by_its_order_alone() -> None:
+async def test_an_omitted_execution_is_listed_only_by_its_order() -> None:
     async with exchange() as client:
         await _habits(client, omit_rate=1)
         order = await client.placed()
@@ -84,17 +84,17 @@ async def test_an_order_that_rests_is_forgotten_unless_its_answer_was_lost() -> 
     assert lost == 200
 
 
-async def test_an_order_fills_in_part_before_its_cancel_and_the_stream_does_not_tell_it() -> None:
+async def test_an_order_fills_in_part_before_its_cancel_without_a_report_on_the_stream() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         await _habits(client, fill_before_cancel_rate=1)
         order = await client.placed()
         assert (await listener.update())["event"] == "new"
         await client.call("DELETE", f"/v2/orders/{order['id']}")
-        told = await listener.update()
+        reported = await listener.update()
         fill = await _until_event(client, "partial_fill")
 
     assert fill["withheld"] == ["dropped"]
-    assert (told["event"], told["order"]["filled_qty"]) == ("canceled", "5")
+    assert (reported["event"], reported["order"]["filled_qty"]) == ("canceled", "5")
 
 
 async def test_what_was_drawn_is_not_done_once_there_are_no_habits() -> None:
@@ -115,11 +115,11 @@ async def test_an_event_lacks_its_time_and_the_order_has_one() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         await client.set_faults(stream={"no_timestamp_rate": 1})
         await client.placed()
-        told = await listener.update()
+        reported = await listener.update()
         (event,) = await client.events()
 
-    assert "timestamp" not in told
-    assert told["order"]["updated_at"] == event["at"]
+    assert "timestamp" not in reported
+    assert reported["order"]["updated_at"] == event["at"]
     assert event["disturbed"] == ["no_timestamp"]
 
 

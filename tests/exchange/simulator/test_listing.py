@@ -19,7 +19,7 @@ async def two_fills(client: Client) -> tuple[str, str, str]:
     return order["id"], ids[0], ids[1]
 
 
-async def test_an_omitted_row_is_listed_by_its_order_alone() -> None:
+async def test_an_omitted_row_is_listed_only_by_its_order() -> None:
     async with exchange() as client:
         order_id, first, second = await two_fills(client)
         await client.call("PUT", "/simulator/listing", {"omitted": [first]})

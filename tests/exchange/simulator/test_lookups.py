@@ -1,4 +1,4 @@
-"""Orders, activities, assets and the account can be looked up as at the broker."""
+"""Orders, activities, assets and the account can be looked up as with the broker."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ async def _ids(client: Client, **query: str) -> list[str]:
 
 
 async def _three_orders(client: Client) -> list[dict[str, Any]]:
-    """A sale of Microsoft, then a canceled and an open purchase of Apple."""
+    """Create a sale of Microsoft, then a canceled and an open purchase of Apple."""
     orders = [
         await client.placed(client_order_id="a", symbol="MSFT", side="sell"),
         await client.placed(client_order_id="b"),
@@ -42,7 +42,7 @@ async def test_an_unknown_order_is_not_found() -> None:
     assert by_client_order_id[1] == {"code": 40410000, "message": "order not found for none"}
 
 
-async def test_the_list_shows_open_orders_newest_first_unless_asked_otherwise() -> None:
+async def test_the_list_shows_open_orders_newest_first_by_default() -> None:
     async with exchange() as client:
         await _three_orders(client)
 
@@ -87,7 +87,7 @@ async def test_a_wrong_query_is_invalid(query: dict[str, str]) -> None:
     assert next(iter(query)) in error["message"]
 
 
-async def test_fill_activities_tell_every_execution_and_page_by_their_ids() -> None:
+async def test_fill_activities_contain_every_execution_and_page_by_their_ids() -> None:
     async with exchange(matching=AT_ONCE) as client:
         order = await client.placed()
         await client.until_status(order["id"], "filled")
@@ -118,7 +118,7 @@ async def test_an_activity_carries_the_execution_id_of_the_stream() -> None:
     assert activity["id"].partition("::")[2] == executions[0]
 
 
-async def test_assets_tell_what_the_broker_tells_and_isin_currency_tick_and_lot() -> None:
+async def test_assets_have_the_brokers_fields_and_isin_currency_tick_and_lot() -> None:
     async with exchange() as client:
         _, assets = await client.call("GET", "/v2/assets")
         _, active = await client.call("GET", "/v2/assets", status="active", asset_class="us_equity")

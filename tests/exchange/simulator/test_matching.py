@@ -33,7 +33,7 @@ async def test_a_market_order_fills_in_slices_that_add_up() -> None:
         assert (filled["filled_qty"], filled["filled_at"]) == ("11", fills[-1]["at"])
 
 
-async def test_an_order_of_one_share_fills_at_once_whole() -> None:
+async def test_an_order_of_one_share_fills_in_one_execution() -> None:
     async with exchange(matching=AT_ONCE) as client:
         order = await client.placed(qty="1")
 
@@ -61,7 +61,7 @@ async def test_a_limit_far_from_the_market_rests() -> None:
 
 
 @pytest.mark.parametrize("time_in_force", ["ioc", "fok"])
-async def test_an_immediate_order_that_the_market_does_not_take_is_canceled_at_once(time_in_force: str) -> None:
+async def test_an_immediate_order_that_is_not_marketable_is_canceled_immediately(time_in_force: str) -> None:
     async with exchange(matching=AT_ONCE) as client:
         order = await client.placed(type="limit", limit_price="100", time_in_force=time_in_force)
         await client.until_status(order["id"], "canceled")
@@ -78,7 +78,7 @@ async def test_an_immediate_order_that_the_market_takes_fills_whole(time_in_forc
         assert await _events(client) == ["new", "fill"]
 
 
-async def test_in_manual_mode_only_a_hand_executes() -> None:
+async def test_in_manual_mode_only_a_control_executes() -> None:
     async with exchange() as client:
         order = await client.placed(client_order_id="by hand")
 
@@ -92,7 +92,7 @@ async def test_in_manual_mode_only_a_hand_executes() -> None:
         assert (await client.order(order["id"]))["filled_avg_price"] == "230.8"
 
 
-async def test_open_orders_go_on_when_the_matching_is_automatic_again() -> None:
+async def test_open_orders_continue_when_the_matching_is_automatic_again() -> None:
     async with exchange() as client:
         order = await client.placed()
 

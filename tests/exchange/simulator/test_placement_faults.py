@@ -1,4 +1,4 @@
-"""What goes wrong with a placement: nothing was executed, or everything was and the client does not know."""
+"""Faults of a submission: nothing was executed, or everything was and the client is not informed."""
 
 import asyncio
 from typing import Any
@@ -59,7 +59,7 @@ async def _ambiguous(client: Client) -> dict[str, Any]:
     return answered
 
 
-async def test_an_ambiguous_placement_is_accepted_however_it_is_answered() -> None:
+async def test_an_ambiguous_placement_is_accepted_with_any_answer() -> None:
     async with exchange() as client:
         await client.set_faults(ambiguous_rate=1, ambiguous_delay_ms=1)
         answered = await _ambiguous(client)
@@ -106,7 +106,7 @@ async def test_a_hidden_order_appears_after_its_time() -> None:
         assert len((await client.call("GET", "/v2/orders"))[1]) == 1
 
 
-async def test_the_latency_holds_for_placements_alone() -> None:
+async def test_the_latency_applies_only_to_submissions() -> None:
     async with exchange(faults=Faults(latency_ms=60_000)) as client:
         placing = asyncio.create_task(client.place())
 
@@ -141,7 +141,7 @@ async def test_an_exchange_that_is_down_executes_nothing_and_can_still_be_contro
         assert await client.journal() == []
 
 
-async def test_the_matching_stands_still_while_the_exchange_is_down_and_goes_on_after() -> None:
+async def test_the_matching_is_paused_while_the_exchange_is_down() -> None:
     async with exchange(matching=AT_ONCE) as client:
         client.simulator.venue.trading.set_matching(AT_ONCE.changed({"fill_delay_ms": 1}))
         order = await client.placed()
@@ -154,7 +154,7 @@ async def test_the_matching_stands_still_while_the_exchange_is_down_and_goes_on_
         await client.until_status(order["id"], "filled")
 
 
-async def test_a_placement_that_is_on_its_way_when_the_exchange_goes_down_is_not_executed() -> None:
+async def test_a_placement_in_transit_when_the_exchange_goes_down_is_not_executed() -> None:
     async with exchange(faults=Faults(latency_ms=500, refuse_rate=0)) as client:
         placing = asyncio.create_task(client.place())
         await client.call("GET", "/v2/clock")

@@ -134,7 +134,7 @@ async def test_of_many_placements_with_one_client_order_id_one_is_accepted() -> 
     assert sorted(status for status, _ in answers) == [200] + [422] * 19
 
 
-async def test_a_request_over_the_rate_limit_is_not_executed_and_told_when_to_come_back() -> None:
+async def test_a_request_over_the_rate_limit_is_not_executed_and_gets_the_time_to_retry() -> None:
     async with exchange() as client:
         await client.set_faults(requests_per_minute=1)
         url = client.simulator.url + "/v2/clock"

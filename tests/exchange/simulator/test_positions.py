@@ -1,4 +1,4 @@
-"""A position's quantity and cost through its executions."""
+"""A position's quantity and cost after its executions."""
 
 from decimal import Decimal
 

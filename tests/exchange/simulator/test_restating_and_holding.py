@@ -11,7 +11,7 @@ from tests.exchange.simulator.test_restoring import started
 LIMIT = {"type": "limit", "limit_price": "100", "time_in_force": "gtc"}
 
 
-async def test_a_restated_order_shows_its_new_terms_and_the_stream_tells_them() -> None:
+async def test_a_restated_order_has_its_new_terms_and_the_stream_reports_them() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         order = await client.placed(**LIMIT)
         await listener.update()
@@ -19,14 +19,14 @@ async def test_a_restated_order_shows_its_new_terms_and_the_stream_tells_them() 
         status, answer = await client.call(
             "POST", "/simulator/restate", {"order_id": order["id"], "qty": "40", "symbol": "NEWCO", "limit_price": "25"}
         )
-        told = await listener.update()
+        reported = await listener.update()
         shown = await client.order(order["id"])
 
     assert status == 200
-    assert told["event"] == "restated"
-    for seen in (answer, told["order"], shown):
+    assert reported["event"] == "restated"
+    for seen in (answer, reported["order"], shown):
         assert (seen["qty"], seen["symbol"], seen["limit_price"], seen["status"]) == ("40", "NEWCO", "25", "new")
-    assert told["timestamp"] == shown["updated_at"]
+    assert reported["timestamp"] == shown["updated_at"]
 
 
 async def test_a_restated_order_is_filled_by_its_new_quantity() -> None:

@@ -1,4 +1,4 @@
-"""An exchange with a journal file forgets nothing by a restart."""
+"""An exchange with a journal file keeps its state across a restart."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,7 +44,9 @@ async def _make_history(client: Client) -> None:
 
 
 async def _make_external_history(client: Client) -> None:
-    """External orders of unknown kinds, filled, in a bracket, forgotten; the fill of a forgotten one was busted."""
+    """Create external orders of unknown kinds, filled, in a bracket, forgotten; the fill of a forgotten one was
+    busted.
+    """
     await client.call("PUT", "/simulator/identity", {"check": False})
     terms = {"side": "sell", "qty": "2", "time_in_force": "gtc"}
     exits = {"take_profit": {"limit_price": "150"}, "stop_loss": {"stop_price": "250"}}
@@ -91,7 +93,7 @@ async def test_external_forgotten_and_doubled_orders_are_the_same_after_a_restar
     assert (forgotten[0], taken[0]) == (404, 422)
 
 
-async def test_a_restored_external_order_is_still_filled_by_the_controls_alone(tmp_path: Path) -> None:
+async def test_a_restored_external_order_is_still_filled_only_by_the_controls(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     fields = {"symbol": "AAPL", "side": "buy", "qty": "1", "time_in_force": "gtc"}
 
@@ -141,7 +143,7 @@ async def test_orders_executions_positions_and_the_journal_are_the_same_after_a_
     assert taken[0] == 422
 
 
-async def test_an_open_order_goes_on_after_a_restart(tmp_path: Path) -> None:
+async def test_an_open_order_continues_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
 
     async with started(path) as client:

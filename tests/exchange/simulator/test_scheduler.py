@@ -1,4 +1,4 @@
-"""What is due runs in its order, and stands still while the exchange is down."""
+"""Due actions run in order, and are suspended while the exchange is down."""
 
 import asyncio
 from functools import partial
@@ -12,7 +12,7 @@ async def _done(done: asyncio.Event) -> None:
         await done.wait()
 
 
-async def test_actions_run_by_their_due_time_and_among_equals_as_given() -> None:
+async def test_actions_run_by_their_due_time_and_among_equals_in_order_of_arrival() -> None:
     scheduler, ran, done = Scheduler(), list[int](), asyncio.Event()
 
     scheduler.after(0.02, done.set)

@@ -16,7 +16,7 @@ def _free_port() -> int:
 
 
 async def _status(url: str) -> int:
-    """The status of the health check, as soon as the exchange answers."""
+    """Return the status of the health check, as soon as the exchange answers."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(DEADLINE_SECONDS):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The execution stream: who may listen, and what is told."""
+"""The execution stream: who may connect, and its events."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ FRAME_TYPES: list[tuple[Frames, aiohttp.WSMsgType]] = [
 
 
 async def _reconnected(client: Client) -> Listener:
-    """A new connection, as soon as the exchange has noticed the end of the one before."""
+    """Return a new connection, as soon as the exchange has detected the end of the previous one."""
     while True:
         try:
             return await Listener.connect(client)
@@ -31,7 +31,7 @@ async def test_the_stream_speaks_in_the_configured_frames(frames: Frames, kind: 
         assert (await listener.frame()).type is kind
 
 
-async def test_a_listener_hears_each_event_with_the_order_as_it_stood_then() -> None:
+async def test_a_listener_receives_each_event_with_the_order_at_that_time() -> None:
     async with exchange(matching=AT_ONCE) as client, Listener.listening(client) as listener:
         order = await client.placed(client_order_id="heard")
         updates = await listener.updates(4)
@@ -47,7 +47,7 @@ async def test_a_listener_hears_each_event_with_the_order_as_it_stood_then() -> 
     assert all(entry["withheld"] == [] for entry in journal)
 
 
-async def test_ends_are_told_with_their_own_times() -> None:
+async def test_ends_have_their_own_times() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         first, second = await client.placed(), await client.placed()
         await client.call("DELETE", f"/v2/orders/{first['id']}")
@@ -55,8 +55,8 @@ async def test_ends_are_told_with_their_own_times() -> None:
         await client.call("POST", "/simulator/close")
         updates = await listener.updates(6)
 
-    told = [(update["event"], update["order"]["status"]) for update in updates]
-    assert told == [
+    reported = [(update["event"], update["order"]["status"]) for update in updates]
+    assert reported == [
         ("new", "new"),
         ("new", "new"),
         ("canceled", "canceled"),
@@ -111,9 +111,9 @@ async def test_listen_sets_the_list_so_an_empty_one_ends_the_updates() -> None:
         assert [entry["withheld"] for entry in await client.events()] == [["no_listener"]]
 
 
-async def test_a_message_that_makes_no_sense_is_answered_and_the_connection_lives() -> None:
+async def test_a_message_that_makes_no_sense_is_answered_and_the_connection_stays_open() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
-        await listener._websocket.send_str("hello")  # noqa: SLF001  # Below what the client helper can say.
+        await listener._websocket.send_str("hello")  # noqa: SLF001  # Below the client helper's interface.
         assert (await listener.hear())["stream"] == "error"
 
         await client.placed()
@@ -148,7 +148,7 @@ async def test_a_closed_connection_frees_its_place_and_nothing_is_replayed() -> 
     assert withheld == [["no_listener"], []]
 
 
-async def test_a_cut_connection_ends_without_a_closing_handshake_and_can_hold_its_place() -> None:
+async def test_a_closed_connection_ends_without_a_closing_handshake_and_can_occupy_its_place() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         answer = await client.call("POST", "/simulator/disconnect", {"hold_slot_seconds": 60})
         end = await listener.frame()

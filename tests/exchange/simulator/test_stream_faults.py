@@ -1,9 +1,9 @@
-"""What the stream does wrong is in the journal, and nothing else is wrong."""
+"""Faults of the stream are in the journal, and there are no others."""
 
 from tests.exchange.simulator.client import AT_ONCE, Listener, exchange
 
 
-async def test_a_dropped_event_is_in_the_journal_alone() -> None:
+async def test_a_dropped_event_is_only_in_the_journal() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         await client.set_faults(stream={"drop_rate": 1})
         await client.placed(client_order_id="unheard")
@@ -14,7 +14,7 @@ async def test_a_dropped_event_is_in_the_journal_alone() -> None:
         assert [event["withheld"] for event in await client.events()] == [["dropped"], []]
 
 
-async def test_a_duplicated_event_is_told_twice_alike() -> None:
+async def test_a_duplicated_event_is_sent_twice_identically() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         await client.set_faults(stream={"duplicate_rate": 1})
         await client.placed()
@@ -44,7 +44,7 @@ async def test_an_event_held_back_arrives_though_no_other_follows() -> None:
         assert (await listener.update())["event"] == "new"
 
 
-async def test_a_mute_stream_says_nothing_and_the_journal_knows() -> None:
+async def test_a_muted_stream_sends_nothing_and_the_journal_marks_it() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         await client.set_faults(stream={"mute": True})
         await client.placed(client_order_id="unheard")
@@ -55,7 +55,7 @@ async def test_a_mute_stream_says_nothing_and_the_journal_knows() -> None:
         assert [event["withheld"] for event in await client.events()] == [["muted"], []]
 
 
-async def test_a_delayed_event_tells_the_order_as_it_stood_at_the_event() -> None:
+async def test_a_delayed_event_has_the_order_as_of_the_event() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         await client.set_faults(stream={"delay_ms": 30})
         order = await client.placed()
@@ -78,7 +78,7 @@ async def test_a_delayed_event_is_lost_when_the_listener_leaves() -> None:
     assert (event["withheld"], event["disturbed"]) == (["no_listener"], ["delayed"])
 
 
-async def test_null_frames_come_between_the_events() -> None:
+async def test_null_frames_are_sent_between_the_events() -> None:
     async with exchange() as client, Listener.listening(client) as listener:
         await client.set_faults(stream={"null_rate": 1})
         await client.placed()

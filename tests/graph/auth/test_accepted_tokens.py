@@ -47,7 +47,7 @@ def verified() -> Verified:
 
 
 async def accepting(verified: Verified, *, store: MemoryTokenRevocations | None = None) -> AcceptedTokens:
-    """The rules over it, with an hour as the longest life, and revocations that were read."""
+    """Return the rules over it, with an hour as the longest lifetime, and revocations that were read."""
     revocations = RevocationList(
         store or MemoryTokenRevocations(), clock=verified.clock, telemetry=RecordingTelemetry()
     )
@@ -62,7 +62,7 @@ def is_accepted(tokens: AcceptedTokens, text: str = "t-1") -> bool:
         return False
 
 
-async def test_a_token_without_iat_lives_from_the_moment_at_which_it_was_seen_first(verified: Verified) -> None:
+async def test_a_token_without_iat_has_a_lifetime_from_its_first_use(verified: Verified) -> None:
     tokens = await accepting(verified)
     verified.issued_at, verified.expires_at = None, MIDNIGHT + 1.5 * HOUR
     at_first = is_accepted(tokens)
@@ -70,7 +70,7 @@ async def test_a_token_without_iat_lives_from_the_moment_at_which_it_was_seen_fi
 
     assert not at_first
     assert not is_accepted(tokens, "t-1")
-    # Another one, which was not seen before, ends within an hour: nobody can tell that it has lived longer.
+    # Another new one expires within an hour: its age is unknown.
     assert is_accepted(tokens, "t-2")
     assert tokens.verify("t-2").issued_at == verified.clock.now
 
@@ -136,7 +136,7 @@ def test_a_token_of_a_shared_secret_names_the_secret_and_shows_nothing_of_it() -
     assert SECRET not in str(key_id)
 
 
-def test_a_token_says_its_id_and_when_it_was_issued() -> None:
+def test_a_token_has_its_id_and_its_time_of_issue() -> None:
     bearer = HmacTokens(secret=SECRET).verify(token(jti="t-1", iat=1_700_000_000))
     without = HmacTokens(secret=SECRET).verify(token(jti=""))
 

@@ -56,11 +56,11 @@ PRICE = "150.17"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """How a root field is asked for Alice's order.
+    """A root field with its arguments for Alice's order.
 
-    In `arguments`, {order}, {execution}, {client_order_id} and {account} stand for what is hers; `shows_account` tells
-    that an operator is shown her account; `alone` that it always answers for the own account, an operator's too;
-    `messages` is how many of a subscription are looked at: a checkpoint comes before the first change.
+    In `arguments`, {order}, {execution}, {client_order_id} and {account} are replaced by her ids; `shows_account`: an
+    operator receives her account; `alone`: the field always answers for the token's own account, also an operator's;
+    `messages` is how many messages of a subscription are read: a checkpoint comes before the first change.
     """
 
     root: str
@@ -147,7 +147,7 @@ FIELDS = dict(root_fields())
 
 
 def document(case: Case) -> str:
-    """The operation that selects everything the field can show."""
+    """Return the operation that selects everything in the field."""
     root, _, name = case.root.partition(".")
     field_ = FIELDS[case.root]
     variables = ", ".join(f"${argument}: {field_.args[argument].type}" for argument in case.arguments)
@@ -165,7 +165,7 @@ def selection(type_: GraphQLOutputType, *, depth: int) -> str:
         members = (f"... on {member} {selection(member, depth=depth)}" for member in SCHEMA.get_possible_types(named))
         return f"{{ __typename {' '.join(members)} }}"
     assert isinstance(named, GraphQLObjectType)
-    # Fields of one name in two members of a union may differ in type: each gets a name of its own.
+    # Fields of one name in two members of a union may differ in type: each gets an alias.
     fields = (
         f"{named.name}_{name}: {name}{'(first: 2)' if 'first' in below.args else ''} "
         f"{selection(below.type, depth=depth - 1)}"
@@ -176,7 +176,7 @@ def selection(type_: GraphQLOutputType, *, depth: int) -> str:
 
 
 def with_names(template: Any, names: dict[str, str]) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The arguments with the names in them."""
+    """Return the arguments with the ids inserted."""
     if isinstance(template, dict):
         return {key: with_names(value, names) for key, value in template.items()}
     if isinstance(template, list):
@@ -185,7 +185,7 @@ def with_names(template: Any, names: dict[str, str]) -> Any:  # noqa: ANN401 - J
 
 
 async def answer(api: Api, case: Case, names: dict[str, str], *, bearer: str) -> Json:
-    """The field's answer: over HTTP, or the first messages of a subscription."""
+    """Return the field's answer: over HTTP, or the first messages of a subscription."""
     variables = with_names(case.arguments, names)
     if not case.root.startswith("Subscription"):
         return await api.answer(document(case), variables, bearer=bearer)
@@ -201,7 +201,7 @@ async def answer(api: Api, case: Case, names: dict[str, str], *, bearer: str) ->
 
 
 def shown_of_alice(answered: Json, hers: dict[str, str]) -> set[str]:
-    """What of Alice's the answer shows. Her client order id is no secret: the asker has it already."""
+    """Return which of Alice's data the answer contains. Her client order id is no secret: the caller has it already."""
     text = json.dumps(answered)
     return {secret for secret in (hers["order"], hers["execution"], '"alice"', PRICE) if secret in text}
 
@@ -212,21 +212,21 @@ def codes(answered: Json) -> set[str]:
 
 @pytest.fixture(scope="module")
 async def unlimited() -> AsyncIterator[Api]:
-    """A server that answers documents of any size: what is left out of one could be what shows too much."""
+    """Run a server that answers documents of any size, so that every field can be selected."""
     async with running_api(World(settings=UNLIMITED, has_worker=True)) as api:
         yield api
 
 
 @pytest.fixture
 async def api(unlimited: Api) -> Api:
-    """The API with an empty book."""
+    """Return the API without orders."""
     unlimited.world.clear()
     return unlimited
 
 
 @pytest.fixture
 async def hers(api: Api) -> dict[str, str]:
-    """Alice's order with an execution, and one of everybody else's, so that their lists are not empty."""
+    """Create Alice's order with an execution, and one of each other account, so that their lists are not empty."""
     return await fill_book(api, token)
 
 
@@ -241,20 +241,20 @@ async def fill_book(api: Api, bearer_of: Callable[[str], str]) -> dict[str, str]
 
 
 def naming(*accounts: str, scopes: Sequence[str] = ALL_SCOPES) -> str:
-    """A token that names these accounts, for a server that reads them in the claim `accounts`."""
+    """Return a token that names these accounts, for a server that reads them in the claim `accounts`."""
     return token("somebody", scopes=scopes, accounts=list(accounts))
 
 
 @pytest.fixture(scope="module")
 async def unlimited_by_claim() -> AsyncIterator[Api]:
-    """The same server, for tokens that name several accounts."""
+    """Run the same server, for tokens that name several accounts."""
     async with running_api(World(settings=UNLIMITED, account_claim="accounts", has_worker=True)) as api:
         yield api
 
 
 @pytest.fixture
 async def by_claim(unlimited_by_claim: Api) -> tuple[Api, dict[str, str]]:
-    """The API for such tokens, and what is Alice's."""
+    """Return the API for such tokens, and Alice's ids."""
     unlimited_by_claim.world.clear()
     return unlimited_by_claim, await fill_book(unlimited_by_claim, naming)
 
@@ -265,7 +265,7 @@ def test_every_root_field_has_a_case() -> None:
     )
 
 
-def test_every_kind_of_node_is_tried_by_its_id_or_belongs_to_nobody() -> None:
+def test_every_kind_of_node_is_tested_by_its_id_or_has_no_owner() -> None:
     node = SCHEMA.type_map["Node"]
     assert is_abstract_type(node)
 
@@ -279,7 +279,7 @@ def test_every_kind_of_node_is_tried_by_its_id_or_belongs_to_nobody() -> None:
     }
 
 
-async def test_a_halt_is_a_node_for_operators_alone(api: Api) -> None:
+async def test_a_halt_is_a_node_for_operators_only(api: Api) -> None:
     operator = token("desk", scopes=[Scope.OPERATOR])
     halt = """mutation { haltTrading(input: { accountId: "alice", reason: "a test" }) {
         ... on HaltTradingSuccess { halt { id } }
@@ -312,7 +312,7 @@ async def test_its_own_account_is_shown_the_order_by_the_very_same_operation(
 
 
 @each_case
-async def test_an_operator_is_shown_every_account_but_where_the_own_one_is_asked_for(
+async def test_an_operator_reads_every_account_except_for_fields_of_its_own(
     api: Api, case: Case, hers: dict[str, str]
 ) -> None:
     scopes = [Scope.OPERATOR, *([case.scope] if case.changes and case.scope else [])]
@@ -334,7 +334,7 @@ async def test_a_token_of_several_accounts_is_shown_nothing_of_any_other(
 
 
 @each_case
-async def test_a_token_of_several_accounts_is_shown_each_of_them_where_it_need_not_say_which(
+async def test_a_token_of_several_accounts_reads_all_of_them_where_none_has_to_be_named(
     by_claim: tuple[Api, dict[str, str]], case: Case
 ) -> None:
     api, hers = by_claim
@@ -346,11 +346,11 @@ async def test_a_token_of_several_accounts_is_shown_each_of_them_where_it_need_n
 
 
 @each_scoped_case
-async def test_without_its_scope_a_field_is_forbidden_and_with_it_alone_it_is_not(
+async def test_without_its_scope_a_field_is_forbidden_and_with_only_it_it_is_allowed(
     api: Api, case: Case, hers: dict[str, str]
 ) -> None:
     assert case.scope is not None
-    # Who may read, halt or limit every account may neither place nor cancel by that alone.
+    # A scope to read, halt or limit every account does not allow placing or canceling by itself.
     granting: set[Scope] = {case.scope} if case.scope in {Scope.PLACE, Scope.CANCEL} else {case.scope, Scope.OPERATOR}
     if case.scope is Scope.READ:
         granting.add(Scope.OPERATOR_READ)
@@ -396,7 +396,7 @@ async def test_a_cursor_of_another_account_shows_nothing_of_it(api: Api) -> None
     assert answer["data"]["orders"]["nodes"] == []
 
 
-async def test_following_a_foreign_order_is_refused_as_following_none(api: Api) -> None:
+async def test_following_an_order_of_another_account_is_refused_like_an_unknown_one(api: Api) -> None:
     order_id = await placed_id(api)
     document = "subscription ($id: ID!) { orderStatus(orderId: $id) { kind } }"
 

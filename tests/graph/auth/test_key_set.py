@@ -32,7 +32,7 @@ THUMBPRINT = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
 def number(value: int) -> str:
-    """The number as a JWK writes it down."""
+    """Return the number as encoded in a JWK."""
     return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8)).rstrip(b"=").decode()
 
 
@@ -88,7 +88,7 @@ UNUSABLE: dict[str, object] = {
 
 
 @pytest.mark.parametrize("bad", UNUSABLE.values(), ids=UNUSABLE)
-def test_an_unusable_key_is_skipped_and_those_beside_it_are_used(bad: object) -> None:
+def test_an_unusable_key_is_skipped_and_the_others_are_used(bad: object) -> None:
     keys = parse_key_set(key_set(bad, GOOD, bad))
 
     assert set(keys.keys) == {("good", "ES256")}
@@ -158,14 +158,14 @@ def test_no_json_raises_anything_else(content: object) -> None:
 
 
 @given(changes=st.dictionaries(MEMBERS, WORDS | JSON, max_size=4), entry=st.sampled_from([GOOD, RSA_ENTRY]))
-def test_no_entry_takes_the_one_behind_it_along(changes: dict[str, object], entry: Entry) -> None:
+def test_no_entry_affects_the_next_one(changes: dict[str, object], entry: Entry) -> None:
     keys = parse_key_set(key_set(entry | changes, public_entry(EDWARDS_KEY, "last")))
 
     assert ("last", "EdDSA") in keys.keys
 
 
 @given(changes=st.dictionaries(MEMBERS, WORDS, max_size=3), entry=st.sampled_from([GOOD, RSA_ENTRY]))
-def test_what_is_kept_of_a_key_gives_the_same_key_again(changes: dict[str, str], entry: Entry) -> None:
+def test_a_stored_key_loads_as_the_same_key(changes: dict[str, str], entry: Entry) -> None:
     read = parse_key_set(key_set(entry | changes, public_entry(EDWARDS_KEY, "last")))
     kept = parse_key_set(orjson.dumps({"keys": [key.as_entry() for key in read.keys.values()]}))
 
@@ -174,7 +174,7 @@ def test_what_is_kept_of_a_key_gives_the_same_key_again(changes: dict[str, str],
     assert not kept.skipped
 
 
-def test_a_thumbprint_is_that_of_the_standard_however_the_key_is_written_down() -> None:
+def test_a_thumbprint_is_that_of_the_standard_for_any_form_of_the_key() -> None:
     exponent_with_a_zero = RFC_7638 | {"e": "AAEAAQ", "kid": "another id"}
 
     assert parse_key_set(key_set(RFC_7638)).thumbprints == {THUMBPRINT}
@@ -197,14 +197,14 @@ def test_keys_of_two_kinds_may_share_an_id() -> None:
     assert not keys.skipped
 
 
-def test_no_more_keys_are_looked_at_than_the_bound() -> None:
+def test_no_more_keys_are_read_than_the_bound() -> None:
     keys = parse_key_set(key_set(*[GOOD] * KEYS_MAX, public_entry(OTHER_KEY, "beyond")))
 
     assert set(keys.keys) == {("good", "ES256")}
     assert keys.skipped == {f"more than {KEYS_MAX} keys": 1}
 
 
-def test_a_listener_is_called_when_keys_come_or_go_and_not_when_they_only_change_places() -> None:
+def test_a_listener_is_called_when_keys_are_added_or_removed_and_not_when_reordered() -> None:
     good, other = GOOD, public_entry(OTHER_KEY, "other")
     heard: list[frozenset[str]] = []
     held = KeySetHolder()

@@ -1,4 +1,4 @@
-"""Scopes in the claims of several issuers: their union, and nothing from what cannot be read."""
+"""Scopes in the claims of several issuers: their union, and none from unreadable claims."""
 
 import pytest
 from hypothesis import given
@@ -51,7 +51,7 @@ def test_a_token_whose_scope_cannot_be_read_is_refused(name: str, value: object)
         | st.dictionaries(st.text(), st.text()),
     )
 )
-def test_roles_of_any_form_give_only_what_is_an_item_of_a_list(claims: dict[str, object]) -> None:
+def test_roles_of_any_form_add_only_items_of_a_list(claims: dict[str, object]) -> None:
     listed = [item for value in claims.values() if isinstance(value, list) for item in value]
 
     assert read_scopes(claims) <= {item for item in listed if isinstance(item, str)}

@@ -15,7 +15,7 @@ SECOND = timedelta(seconds=1)
 
 @dataclass(slots=True)
 class Issuer:
-    """Knows some tokens, each with the moment at which it expires, and counts how often it is asked."""
+    """Knows some tokens, each with its expiry, and counts the verifications."""
 
     clock: SettableClock = field(default_factory=SettableClock)
     lifetimes: dict[str, timedelta] = field(default_factory=dict)

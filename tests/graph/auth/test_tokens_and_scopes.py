@@ -1,4 +1,4 @@
-"""Tokens: which are valid. Scopes: what each allows, and that nothing is done without."""
+"""Tokens: which are valid. Scopes: what each allows, and what is refused without it."""
 
 import json
 from contextlib import suppress
@@ -201,14 +201,14 @@ def test_a_key_set_verifies_by_key_id_and_never_by_the_token_s_algorithm(
         assert not isinstance(refused.value, UnknownKeyError)
 
 
-def test_only_a_token_that_names_an_unknown_key_is_a_reason_to_ask_the_issuer(
+def test_only_a_token_that_names_an_unknown_key_causes_a_read_of_the_issuer(
     issuer: TokenIssuer, key_set_tokens: KeySetTokens
 ) -> None:
     with pytest.raises(UnknownKeyError):
         key_set_tokens.verify(issuer.token("second", key=new_key()))
 
 
-def test_a_key_that_left_the_set_verifies_no_more(issuer: TokenIssuer) -> None:
+def test_a_key_removed_from_the_set_no_longer_verifies(issuer: TokenIssuer) -> None:
     held = KeySetHolder(parse_key_set(issuer.public_keys()))
     tokens = KeySetTokens(keys=held)
     signed_before = issuer.token("first")
@@ -242,7 +242,7 @@ def test_no_header_of_a_token_raises_anything_else(
     issuer: TokenIssuer, key_set_tokens: KeySetTokens, header: dict[str, object]
 ) -> None:
     _, payload, _ = issuer.token("first").split(".")
-    forged = "A" * 86  # A signature that can be decoded: else nothing would be looked at.
+    forged = "A" * 86  # A decodable signature: otherwise the rest would not be checked.
     encoded = jwt.utils.base64url_encode(json.dumps({"alg": "ES256", "kid": "first"} | header).encode()).decode()
 
     with pytest.raises(InvalidTokenError):

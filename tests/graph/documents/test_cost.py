@@ -1,4 +1,4 @@
-"""The cost of a document: as many objects as its answer can hold, and never fewer than it does hold."""
+"""The cost of a document: the number of objects that its answer could contain, never fewer than it does contain."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -116,7 +116,7 @@ def test_each_operation_has_its_own_cost_and_its_own_defaults() -> None:
     assert (objects(document, operation="A"), objects(document, operation="B")) == (4, 32)
 
 
-def test_a_chain_of_fragments_is_worked_out_in_its_length_not_in_what_it_stands_for() -> None:
+def test_a_chain_of_fragments_is_worked_out_by_its_length_not_its_expansion() -> None:
     links = [f"fragment f{n} on Query {{ ...f{n + 1} ...f{n + 1} }}" for n in range(40)]
     document = (
         "query ($n: Int) { ...f0 } " + " ".join(links) + "fragment f40 on Query { orders(first: $n) { nodes { id } } }"
@@ -134,7 +134,7 @@ def test_every_list_of_objects_is_a_page_or_follows_a_list_of_ids_or_is_one_of_f
         if isinstance(get_nullable_type(one.type), GraphQLList) and is_composite_type(get_named_type(one.type))
     }
 
-    # A list that is added here must be short for ever (UNPAGED_LIST_MAX_ROWS, LONGER_LISTS); others want pages.
+    # A list that is added here must stay short permanently (UNPAGED_LIST_MAX_ROWS, LONGER_LISTS); others need pages.
     assert unpaged == {
         "Query.nodes",
         "InvalidInput.issues",
@@ -197,9 +197,7 @@ async def world() -> World:
 
 @settings(max_examples=200)
 @given(data=st.data())
-async def test_no_answer_holds_more_objects_than_its_document_was_said_to_cost(
-    world: World, data: st.DataObject
-) -> None:
+async def test_no_answer_has_more_objects_than_its_documents_cost(world: World, data: st.DataObject) -> None:
     document, variables = data.draw(selections(CORE, ids_in(world)))
     bearer = Bearer(
         subject="alice",

@@ -1,4 +1,4 @@
-"""Documents: what they may ask for, and that each is read once."""
+"""Documents: what they may select, and that each is parsed once."""
 
 import pytest
 from graphql import GraphQLError, GraphQLSyntaxError, Lexer, Source, TokenKind, get_introspection_query, parse
@@ -25,13 +25,13 @@ def aliases(count: int) -> str:
 
 
 def fragments(length: int) -> str:
-    """A chain of fragments that doubles with each link."""
+    """Return a chain of fragments that doubles with each link."""
     links = [f"fragment f{n} on Query {{ ...f{n + 1} a{n}: __typename ...f{n + 1} }}" for n in range(length)]
     return " ".join(["{ ...f0 }", *links, f"fragment f{length} on Query {{ __typename }}"])
 
 
 def chain(length: int) -> str:
-    """A chain of fragments with nothing in it."""
+    """Return a chain of empty fragments."""
     links = [f"fragment f{n} on Query {{ ...f{n + 1} }}" for n in range(length)]
     return " ".join(["{ ...f0 }", *links, f"fragment f{length} on Query {{ __typename }}"])
 
@@ -54,7 +54,7 @@ def test_depth_and_aliases_are_counted_as_they_are_run(document: str, depth: int
     assert (measured.depth, measured.aliases) == (depth, count)
 
 
-def test_a_chain_of_fragments_is_measured_in_its_length_not_in_what_it_stands_for() -> None:
+def test_a_chain_of_fragments_is_measured_by_its_length_not_its_expansion() -> None:
     assert measure(parse(fragments(50)), max_nesting=60).aliases == 2**50 - 1
 
 
@@ -78,7 +78,7 @@ def test_a_chain_of_fragments_is_measured_in_its_length_not_in_what_it_stands_fo
         ("mutation { " + " ".join(f"o{n}: placeOrder" for n in range(11)) + " }", "11 times placeOrder", 10),
     ],
 )
-async def test_a_document_that_asks_for_too_much_is_refused_with_the_limit(
+async def test_a_document_above_a_limit_is_refused_with_the_limit(
     api: Api, document: str, found: str, limit: int
 ) -> None:
     for _ in range(2):
@@ -101,7 +101,7 @@ def test_brackets_are_counted_where_the_parser_sees_them(text: str, max_nesting:
             depth += (token.kind in OPENING) - (token.kind in CLOSING)
             deepest = max(deepest, depth)
     except GraphQLSyntaxError:
-        # What stands behind the mistake is nobody's business; before it, as above.
+        # Text after the error is not disclosed; before it, as above.
         assume(deepest > max_nesting)
 
     assert is_nested_beyond(max_nesting, text) is (deepest > max_nesting)
@@ -155,7 +155,7 @@ def test_documents_are_dropped_by_number_and_by_length_the_oldest_first() -> Non
     assert len(cache) == 1
 
 
-def test_a_document_longer_than_the_whole_cache_is_read_and_not_kept() -> None:
+def test_a_document_longer_than_the_whole_cache_is_read_and_not_cached() -> None:
     cache = DocumentCache(SETTINGS)
 
     cache.read("{ __typename }" + " " * 300, SCHEMA)

@@ -1,4 +1,4 @@
-"""A request's document is looked up once; what was found goes through to the end."""
+"""A request's document is looked up once; the result is passed through to the end."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ REFUSED = "{ unknown }"
 
 @pytest.fixture
 def look_ups(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
-    """How often each of the process's caches was asked."""
+    """Return how many times each of the process's caches was read."""
     counts: Counter[int] = Counter()
     find = LruTexts.find
 

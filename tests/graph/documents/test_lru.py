@@ -9,7 +9,7 @@ STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(min_value=0, m
 
 
 @given(steps=STEPS)
-def test_what_is_kept_are_the_last_ones_that_fit(steps: list[tuple[str, int]]) -> None:
+def test_the_cache_contains_the_last_ones_that_fit(steps: list[tuple[str, int]]) -> None:
     texts: LruTexts[int] = LruTexts(max_texts=3, max_characters=20)
     expected: list[tuple[str, int]] = []
 

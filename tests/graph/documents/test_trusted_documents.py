@@ -1,4 +1,4 @@
-"""Documents by name: registered by their hash, or those of a manifest only."""
+"""Documents by name: registered by their hash, or only those of a manifest."""
 
 import hashlib
 import json
@@ -66,13 +66,13 @@ async def test_a_hash_is_not_found_then_registered_with_its_text_then_enough(aut
 
     assert unknown.status == 200
     (error,) = (await unknown.json())["errors"]
-    # Apollo's clients look for this very message or this very code.
+    # Apollo's clients check for exactly this message or this code.
     assert error == {"message": "PersistedQueryNotFound", "extensions": {"code": "PERSISTED_QUERY_NOT_FOUND"}}
     assert registered == known
     assert "errors" not in known
 
 
-async def test_a_text_under_the_hash_of_another_is_neither_run_nor_kept(automatic: Api) -> None:
+async def test_a_text_under_the_hash_of_another_is_neither_run_nor_cached(automatic: Api) -> None:
     foreign = "{ viewer { __typename } }"
 
     assert await code(automatic, by_hash(foreign, query=VIEWER)) == "BAD_REQUEST"
@@ -84,7 +84,7 @@ async def test_a_document_that_cannot_be_run_is_not_registered(automatic: Api) -
     assert await code(automatic, by_hash("{ nothing }")) == "PERSISTED_QUERY_NOT_FOUND"
 
 
-async def test_only_so_many_documents_are_registered_the_least_used_dropped_first(automatic: Api) -> None:
+async def test_a_bounded_number_of_documents_is_registered_the_least_used_dropped_first(automatic: Api) -> None:
     texts = [f"{{ a{number}: viewer {{ accountId }} }}" for number in range(3)]
     for text in texts:
         await answer(automatic, by_hash(text, query=text))
@@ -228,7 +228,7 @@ def test_a_manifest_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ("query Bad { orders(first: 100) { nodes { id } } }", "could hold 102 objects; 100 are allowed"),
     ],
 )
-def test_a_trusted_document_that_could_never_be_run_keeps_the_process_from_starting(text: str, reason: str) -> None:
+def test_a_trusted_document_that_could_never_be_run_prevents_the_start_of_the_process(text: str, reason: str) -> None:
     bad = TrustedDocument(id="1", name="Bad", text=text)
     settings = GraphSettings(documents=DocumentPolicy.TRUSTED, trusted_documents=(bad,), max_cost_objects=100)
 
@@ -236,7 +236,7 @@ def test_a_trusted_document_that_could_never_be_run_keeps_the_process_from_start
         build_schema(settings)
 
 
-def test_one_id_for_two_documents_keeps_the_process_from_starting() -> None:
+def test_one_id_for_two_documents_prevents_the_start_of_the_process() -> None:
     twice = tuple(TrustedDocument(id="1", name=text[6:12], text=text) for text in (VIEWER, SCOPES))
 
     with pytest.raises(InvalidManifestError, match="Scopes has the id of another document: 1"):

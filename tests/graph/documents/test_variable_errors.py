@@ -146,7 +146,7 @@ def _values(type_: Any) -> Iterator[Any]:  # noqa: ANN401 - any input type
 
 
 def _inputs(type_: GraphQLInputObjectType) -> Iterator[dict[str, Any]]:
-    """An input of nothing but nulls, and with each careless value in each field."""
+    """Return an input of nothing but nulls, and with each careless value in each field."""
     for name in type_.fields:
         yield from ({name: value} for value in MISFITS)
     if "side" in type_.fields:

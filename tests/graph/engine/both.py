@@ -1,4 +1,4 @@
-"""One request in two worlds that are alike, answered by Strawberry alone and with compiled operations."""
+"""One request in two equal worlds, answered by Strawberry alone and with compiled operations."""
 
 import re
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ _ERROR_ID = re.compile(rb'(under the id |"errorId":")[0-9a-f]{16}')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Everything that can be seen of a request afterwards."""
+    """All observable results of a request."""
 
     status: int
     body: bytes
@@ -39,7 +39,7 @@ class Outcome:
 
 
 async def outcome(schema: Schema, request: Request, scenario: Scenario) -> Outcome:
-    """What becomes of it."""
+    """Return the request's outcome."""
     world, context = await world_of(scenario)
     result = await schema.execute(request.document, variable_values=request.variables, context_value=context)
     response = result_response(result, GRAPHQL_JSON)
@@ -54,7 +54,7 @@ async def outcome(schema: Schema, request: Request, scenario: Scenario) -> Outco
 
 
 async def payloads(schema: Schema, request: Request, context: Context) -> AsyncIterator[bytes]:
-    """The payloads of a subscription's messages, as the websocket's handler makes them."""
+    """Return the payloads of a subscription's messages, as the websocket's handler creates them."""
     results = await schema.stream(request.document, variable_values=request.variables, context_value=context)
     async with aclosing(results):
         async for result in results:
@@ -77,10 +77,10 @@ async def is_covered(request: Request) -> bool:
 
 
 def logged(world: World) -> list[tuple[str, Any]]:
-    """What was logged."""
+    """Return the logged events."""
     return [(event, fields.get("path")) for event, fields in world.telemetry.events]
 
 
 def without_error_ids(body: bytes) -> bytes:
-    """The body, with nothing left that is drawn anew for every error."""
+    """Return the body without the parts that are generated for each error."""
     return _ERROR_ID.sub(rb"\1", body)

@@ -1,4 +1,6 @@
-"""Valid documents over the real schema, with variables for them that mostly fit: all that GraphQL lets a client say."""
+"""Generator of valid documents over the real schema, with variables that mostly fit: everything that GraphQL's
+syntax allows.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -76,14 +78,15 @@ class Request:
 
     @property
     def may_be_compiled(self) -> bool:
-        """Whether nothing is in it that is left to Strawberry: null for @skip or @include, which is an error, or an
-        input of which exactly one field must be given."""
+        """Return whether it contains nothing that is executed by Strawberry: null for @skip or @include, which is
+        an error, or an input of which exactly one field must be given.
+        """
         return not self.has_one_of and all(self.variables.get(flag, True) is not None for flag in FLAGS)
 
 
 @dataclass(slots=True)
 class Author:
-    """Writes one document. A field without an alias has the same arguments wherever it stands, so that all merge."""
+    """Writes one document. A field without an alias has the same arguments everywhere, so that all merge."""
 
     draw: Callable[[st.SearchStrategy[Any]], Any]
     declarations: dict[str, str] = field(default_factory=dict)
@@ -100,7 +103,7 @@ class Author:
         return cast("Chosen", self.draw(st.sampled_from(options)))
 
     def document(self, kind: str, root: GraphQLObjectType) -> str:
-        """One operation, its fragments behind it."""
+        """Return one operation, followed by its fragments."""
         if kind == "subscription":
             selections = "{ " + self._field(root, self.choose(list(root.fields)), DEPTH) + " }"
         else:
@@ -128,7 +131,7 @@ class Author:
 
     def _fragment(self, type_: Composite, depth: int) -> str:
         condition = self.choose(_conditions(type_))
-        # A union of orders and errors is of use only when the branches are looked into.
+        # A union of orders and errors is only useful with selections in its branches.
         selections = self.selections(condition, depth - (0 if condition is not type_ else 1))
         directive = self._directive()
         if self.chance(50):
@@ -222,19 +225,19 @@ class Author:
 
 
 def _is_one_of(type_: GraphQLInputObjectType) -> bool:
-    """Whether exactly one of its fields must be given: Strawberry has a rule of its own for that."""
+    """Return whether exactly one of its fields must be given: Strawberry has a separate rule for that."""
     return bool(type_.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].is_one_of)
 
 
 def _conditions(type_: Composite) -> list[Composite]:
-    """The types on which a fragment can stand there."""
+    """Return the types on which a fragment can be used there."""
     if isinstance(type_, GraphQLObjectType):
         return [type_, *type_.interfaces]
     return [type_, *CORE.get_possible_types(type_)]
 
 
 def _literal(value: Json, type_: GraphQLInputType) -> str:
-    """The value as it is written in a document."""
+    """Return the value as a literal of a document."""
     if isinstance(type_, GraphQLNonNull):
         return _literal(value, type_.of_type)
     if isinstance(type_, GraphQLList):
@@ -250,7 +253,9 @@ def _literal(value: Json, type_: GraphQLInputType) -> str:
 
 @st.composite
 def requests(draw: st.DrawFn, kind: str) -> Request:
-    """A query, mutation or subscription. It is parsed and validated here, once for both schemas: see `Document`."""
+    """Generate a query, mutation or subscription. It is parsed and validated here, once for both schemas: see
+    `Document`.
+    """
     author = Author(draw)
     root = {"query": CORE.query_type, "mutation": CORE.mutation_type, "subscription": CORE.subscription_type}[kind]
     assert root is not None

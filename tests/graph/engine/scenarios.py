@@ -1,4 +1,4 @@
-"""Worlds that are alike: what stands behind the API, and what is wrong with it."""
+"""Equal worlds: the state behind the API, and its failures."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -40,7 +40,7 @@ SPOILED: Mapping[str, Any] = {
 
 
 class Worker(Enum):
-    """Where the worker is that does what operators ask for."""
+    """The state of the worker that applies operators' requests."""
 
     AWAY = "away"
     WILLING = "willing"
@@ -96,7 +96,7 @@ class SpoilingReader(MemoryOrderReader):
 
     async def page(self, *given: Any, **named: Any) -> Page[OrderSnapshot]:
         page = await super().page(*given, **named)
-        # Every other one, so that good and bad stand side by side in a list.
+        # Every other one, so that valid and invalid ones alternate in a list.
         return replace(page, rows=[self._spoil(row) if n % 2 else row for n, row in enumerate(page.rows)])
 
     async def history(self, *given: Any, **named: Any) -> Page[RecordedChange]:
@@ -108,7 +108,9 @@ class SpoilingReader(MemoryOrderReader):
 
 
 class SpoilingFeed:
-    """A feed whose changes have something in place of a good value. Like the hub's, it gives all the same object."""
+    """A feed whose changes have something in place of a valid value. Like the hub's, it sends the same object to
+    all.
+    """
 
     def __init__(self, world: World, spoiled: Mapping[str, Any]) -> None:
         self._feed = world.feed
@@ -134,7 +136,7 @@ class SpoilingFeed:
 
 
 class PromptRequests:
-    """Operators' requests that are done once they are stored: nobody waits. Without a worker they stay undone."""
+    """Operators' requests that are completed when they are stored, without waiting. Without a worker they stay open."""
 
     def __init__(self, world: World, worker: Worker) -> None:
         self._stored = world.orders.resolutions
@@ -155,15 +157,15 @@ class PromptRequests:
         return await self._stored.find(resolution_id)
 
 
-async def let_things_happen(world: World) -> None:
-    """Changes of several orders, new and old."""
+async def make_changes(world: World) -> None:
+    """Generate changes of several orders, new and old."""
     world.orders.failure = None
     for order_id in list(world.orders.rows):
         await world.report(order_id, accepted(venue_order_id="V9"), filled("2", name=f"late {order_id}"))
 
 
 async def world_of(scenario: Scenario) -> tuple[World, Context]:
-    """A world with some history, and the context of a request in it. Two of the same scenario are alike."""
+    """Return a world with some history, and the context of a request in it. Two of the same scenario are equal."""
     world = World(has_worker=True)
     await _fill(world)
     services = world.services()
@@ -194,7 +196,7 @@ class _Down:
 
 
 async def _fill(world: World) -> None:
-    """Five orders: filled in part, canceled, asked to be canceled, waiting, and one of another account."""
+    """Create five orders: filled in part, canceled, with a cancel request, waiting, and one of another account."""
     ids = [await _place(world, f"c-{number}", account_id="alice") for number in range(4)]
     await _place(world, "c-0", account_id="bob")
     await world.report(ids[0], accepted(), filled("4"), filled("1.5", name="E2", price="12.75"))

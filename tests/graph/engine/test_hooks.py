@@ -1,4 +1,4 @@
-"""The compiler with a schema, a context and documents that are not ours: hooks are all that it needs."""
+"""The compiler with a schema, a context and documents of another application: hooks are all that it needs."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

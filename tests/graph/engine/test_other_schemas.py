@@ -60,7 +60,7 @@ class Cat(Named):
 
 
 class Kitten(Cat):
-    """A class of its own, and no type of the schema."""
+    """A separate class, and no type of the schema."""
 
 
 @strawberry.type
@@ -267,7 +267,7 @@ def rendered(result: ExecutionResult) -> bytes:
         "{ cat { kittens { slow { slow(fails: true) { name } } } } other: cat { name } }",
     ],
 )
-async def test_what_resolvers_give_is_completed_alike(document: str) -> None:
+async def test_results_of_resolvers_are_completed_the_same(document: str) -> None:
     theirs, ours = await both(document, None)
 
     assert ours == theirs
@@ -305,14 +305,14 @@ async def test_inputs_of_inputs_are_read_alike(parts: object) -> None:
         ...,
     ],
 )
-async def test_variables_that_do_not_fit_are_left_alone(parts: object) -> None:
+async def test_variables_that_do_not_fit_are_left_to_strawberry(parts: object) -> None:
     theirs, ours = await both(BUILD, {} if parts is ... else {"parts": parts})
 
     assert ours is None
     assert theirs.startswith(b"[null")
 
 
-async def test_inputs_in_the_document_are_read_alike_and_anew_for_every_run() -> None:
+async def test_inputs_in_the_document_are_read_the_same_and_again_for_every_run() -> None:
     document = '{ build(parts: [{size: 1, tags: "t", inner: [{colours: [RED]}]}], shape: 4) }'
 
     theirs, ours = await both(document, None)
@@ -330,7 +330,7 @@ async def test_inputs_in_the_document_are_read_alike_and_anew_for_every_run() ->
         "{ litter { slow { name } } cat { slow { name } } }",
     ],
 )
-async def test_what_was_begun_comes_to_its_end_also_when_nobody_wants_it_any_more(document: str) -> None:
+async def test_started_work_finishes_also_when_it_is_no_longer_needed(document: str) -> None:
     calls.clear()
     theirs = await SCHEMA.execute(document)
     await _quiet()
@@ -392,11 +392,11 @@ async def test_a_mutations_fields_run_one_after_the_other(second: str) -> None:
         MANY_CONDITIONS,
     ],
 )
-async def test_what_is_not_covered_is_left_alone(document: str) -> None:
+async def test_what_is_not_compilable_is_left_to_strawberry(document: str) -> None:
     assert await compiled(document, dict.fromkeys("abcd", True)) is None
 
 
-async def test_null_where_skip_wants_a_boolean_is_left_alone() -> None:
+async def test_null_where_skip_requires_a_boolean_is_left_to_strawberry() -> None:
     document = "query ($a: Boolean = true) { cat { name @skip(if: $a) } }"
 
     assert await compiled(document, {"a": None}) is None

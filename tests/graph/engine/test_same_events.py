@@ -16,7 +16,7 @@ from graph.schema.build import Schema
 from graph.schema.cursors import read_stream_cursor
 from tests.graph.engine.both import is_covered, logged, payloads, without_error_ids
 from tests.graph.engine.requests import COMPILING, CORE, DOCUMENTS, PLAIN, Request, requests
-from tests.graph.engine.scenarios import SPOILED, Scenario, let_things_happen, scenarios, world_of
+from tests.graph.engine.scenarios import SPOILED, Scenario, make_changes, scenarios, world_of
 from tests.support.api_world import World
 
 COVERED_AT_LEAST = 0.9
@@ -60,7 +60,7 @@ async def test_a_change_is_rendered_once_for_all_who_follow_it_by_the_same_docum
     world, first, second = await _two_streams(UPDATES)
     openings = [await _next(first, 1), await _next(second, 1)]
 
-    await let_things_happen(world)
+    await make_changes(world)
     received = list(zip(await _next(first, 3), await _next(second, 3), strict=True))
 
     assert [event.payload for event in openings[0]] == [event.payload for event in openings[1]]
@@ -72,7 +72,7 @@ async def test_what_a_resolver_has_a_part_in_is_rendered_for_each() -> None:
     world, first, second = await _two_streams(WITH_A_RESOLVER)
     await _next(first, 1), await _next(second, 1)
 
-    await let_things_happen(world)
+    await make_changes(world)
     (one, *_), (other, *_) = await _next(first, 1), await _next(second, 1)
 
     assert one is not other
@@ -84,7 +84,7 @@ async def test_a_change_that_cannot_be_rendered_is_sent_to_each_under_an_error_i
     await _next(first, 1), await _next(second, 1)
 
     known = len(world.orders.changes["alice"])
-    await let_things_happen(world)
+    await make_changes(world)
     new = len(world.orders.changes["alice"]) - known
     pairs = list(zip(await _next(first, new), await _next(second, new), strict=True))
     failed = [(one.payload, other.payload) for one, other in pairs if b'"errors"' in one.payload]
@@ -99,7 +99,7 @@ async def test_all_available_events_are_sent_in_one_write() -> None:
     await _next(first, 1)
     known = len(world.orders.changes["alice"])
 
-    await let_things_happen(world)
+    await make_changes(world)
     results = await anext(first)
 
     assert len(results.events) == len(world.orders.changes["alice"]) - known > 1
@@ -131,7 +131,7 @@ async def test_without_compiled_operations_nothing_is_rendered_ahead() -> None:
     await events.aclose()
 
 
-async def test_only_the_newest_results_are_kept_for_others() -> None:
+async def test_only_the_newest_results_are_cached_for_others() -> None:
     world, context = await world_of(Scenario())
     shared = SharedResults(max_results=2)
     operation = COMPILING.compiled_operation(DOCUMENTS.read(UPDATES, CORE), None)
@@ -141,7 +141,7 @@ async def test_only_the_newest_results_are_kept_for_others() -> None:
     assert COMPILING.hooks is not None
     events = stream(*begun, shared=shared, hooks=COMPILING.hooks)
     await anext(events)
-    await let_things_happen(world)
+    await make_changes(world)
 
     await _next(events, 4)
 
@@ -159,7 +159,7 @@ async def _two_streams(
 
 
 async def _next(results: AsyncIterator[Any], at_least: int) -> Sequence[RenderedEvent]:
-    """The next events, in however many results they come."""
+    """Return the next events, in any number of results."""
     received: list[RenderedEvent] = []
     while len(received) < at_least:
         received += (await anext(results)).events
@@ -177,10 +177,10 @@ async def _received(schema: Schema, request: Request, scenario: Scenario) -> tup
 
     listening = asyncio.create_task(listen())
     await _quiet()
-    await let_things_happen(world)
+    await make_changes(world)
     await _quiet()
     world.feed.failure = UnavailableError("the feed ends")
-    world.feed._wake()  # noqa: SLF001 - nothing else happens any more
+    world.feed._wake()  # noqa: SLF001 - no other task is running
     await _quiet()
     assert listening.done()
     await listening
@@ -189,7 +189,7 @@ async def _received(schema: Schema, request: Request, scenario: Scenario) -> tup
 
 
 async def _quiet() -> None:
-    """Let every task come to where it waits: everything here is in memory."""
+    """Run every task until it waits: everything here is in memory."""
     for _ in range(60):
         await asyncio.sleep(0)
 

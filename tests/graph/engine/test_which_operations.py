@@ -1,4 +1,4 @@
-"""Which operation of which document is run compiled, and what is refused as ever."""
+"""Which operations of a document are compiled, and which documents are refused."""
 
 import pytest
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -100,6 +100,6 @@ async def test_a_document_that_is_too_costly_is_refused_compiled_too() -> None:
 
 
 def test_each_extension_of_the_schema_has_its_counterpart_in_the_compiled_way() -> None:
-    # Compiled operations do not come by the extensions: documents and their limits are read by CompilingSchema, the
+    # Compiled operations do not run the extensions: documents and their limits are read by CompilingSchema, the
     # deadline is set where an operation is answered or a stream begins. Another extension needs such a place too.
     assert [type(extension) for extension in COMPILING.get_extensions()] == [CachedDocuments, UnderDeadline]

@@ -15,7 +15,7 @@ VIEWER = {"query": "{ viewer { accountId } }"}
 
 
 async def raw(api: Api, body: Json, **headers: str) -> tuple[aiohttp.ClientResponse, bytes]:
-    """The answer, with its bytes as they were sent."""
+    """Return the answer, with its bytes as they were sent."""
     sent = {"authorization": f"Bearer {token()}", "content-type": "application/json"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     async with (

@@ -41,14 +41,14 @@ async def strict() -> AsyncIterator[Api]:
 async def preflight(
     api: Api, origin: str, *, method: str = "POST", headers: str = OF_TRACING
 ) -> tuple[int, str, dict[str, str]]:
-    """The status, the text and the headers of the answer to a browser's question."""
+    """Return the status, the text and the headers of the answer to a browser's question."""
     asked = {"origin": origin, "access-control-request-method": method, "access-control-request-headers": headers}
     async with api.http.options(api.url, headers=asked) as response:
         return response.status, await response.text(), {name.lower(): text for name, text in response.headers.items()}
 
 
 async def connects(api: Api, origin: str) -> int:
-    """The status of a websocket's handshake."""
+    """Return the status of a websocket's handshake."""
     try:
         async with api.socket(origin=websockets.Origin(origin)):
             return 101

@@ -16,7 +16,7 @@ HTML = {"accept": "text/html,application/xhtml+xml"}
 
 @pytest.fixture
 async def development(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
-    """A development server whose GraphiQL is installed, with stand-ins for the libraries."""
+    """Run a development server whose GraphiQL is installed, with stand-ins for the libraries."""
     (tmp_path / "graphiql").mkdir()
     for name in graphiql.LIBRARIES:
         (tmp_path / "graphiql" / name).write_text("library")
@@ -55,18 +55,18 @@ async def test_every_file_of_the_page_is_served(development: Api, path: str) -> 
         assert response.status == 200
 
 
-async def test_a_browser_that_comes_by_a_foreign_name_gets_no_token(development: Api) -> None:
+async def test_a_browser_that_uses_a_foreign_host_name_gets_no_token(development: Api) -> None:
     _, text = await page(development, host="evil.example")
 
     assert 'content=""' in text
 
 
-async def test_who_does_not_ask_for_html_gets_no_page(development: Api) -> None:
+async def test_a_client_that_does_not_accept_html_gets_no_page(development: Api) -> None:
     async with development.http.get(development.url, headers={"accept": "*/*"}) as response:
         assert response.status == 405
 
 
-async def test_without_the_libraries_the_page_comes_from_the_cdn(
+async def test_without_the_libraries_the_page_loads_from_the_cdn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("graph.http.graphiql.STATIC_PATH", tmp_path)
@@ -92,15 +92,13 @@ async def test_in_production_there_is_no_page(api: Api) -> None:
         ("a;b", "'self'"),
     ],
 )
-async def test_the_page_may_connect_to_where_it_came_from_and_nowhere_else(
-    development: Api, host: str, sources: str
-) -> None:
+async def test_the_page_may_connect_only_to_its_own_origin(development: Api, host: str, sources: str) -> None:
     response, _ = await page(development, host=host)
 
     assert f"connect-src {sources};" in response.headers["content-security-policy"]
 
 
-async def test_where_it_is_allowed_in_production_the_page_holds_no_token(development: Api, tmp_path: Path) -> None:
+async def test_where_it_is_allowed_in_production_the_page_contains_no_token(development: Api, tmp_path: Path) -> None:
     settings = GraphSettings(graphiql_allowed=True, development_token_path=tmp_path / "token")
     async with running_api(World(settings=settings)) as allowed:
         _, text = await page(allowed)

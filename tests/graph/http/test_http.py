@@ -39,7 +39,7 @@ def test_the_media_type_is_the_one_that_the_client_prefers(accept: str | None, e
 
 
 @pytest.mark.parametrize("accept", [OLDER, NEWER])
-async def test_an_answer_has_the_negotiated_type_and_is_kept_by_no_cache(api: Api, accept: str) -> None:
+async def test_an_answer_has_the_negotiated_type_and_is_not_cacheable(api: Api, accept: str) -> None:
     response = await api.post(VIEWER, accept=accept)
 
     assert response.status == 200
@@ -159,7 +159,7 @@ async def test_a_body_in_another_coding_is_a_415(api: Api, headers: dict[str, st
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "text/event-stream, multipart/mixed", "json"])
-async def test_an_answer_that_the_client_cannot_read_is_a_406_that_says_what_there_is(api: Api, accept: str) -> None:
+async def test_an_answer_that_the_client_cannot_read_is_a_406_with_the_alternatives(api: Api, accept: str) -> None:
     response = await api.post(VIEWER, accept=accept)
 
     assert response.status == 406

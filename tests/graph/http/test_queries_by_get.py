@@ -21,7 +21,7 @@ async def by_get() -> AsyncIterator[Api]:
         yield api
 
 
-async def test_a_query_is_answered_and_kept_by_no_cache(by_get: Api) -> None:
+async def test_a_query_is_answered_and_not_cacheable(by_get: Api) -> None:
     response = await by_get.get({"query": VIEWER})
 
     assert response.status == 200
@@ -68,7 +68,7 @@ async def test_a_mutation_is_a_405_and_nothing_is_stored(by_get: Api) -> None:
     assert not by_get.world.orders.rows
 
 
-async def test_a_mutation_beside_a_query_is_a_405_when_it_is_the_one_that_is_named(by_get: Api) -> None:
+async def test_a_named_mutation_next_to_a_query_is_a_405(by_get: Api) -> None:
     document = "query A { __typename } mutation B { __typename }"
 
     assert (await by_get.get({"query": document, "operationName": "A"})).status == 200
@@ -85,7 +85,7 @@ async def test_other_methods_get_both_in_allow(by_get: Api) -> None:
             assert (response.status, response.headers["allow"]) == (405, "GET, POST")
 
 
-async def test_pages_of_an_allowed_origin_may_ask_by_get_and_others_not(by_get: Api) -> None:
+async def test_pages_of_an_allowed_origin_may_use_get_and_others_not(by_get: Api) -> None:
     asked = {"access-control-request-method": "GET", "access-control-request-headers": "authorization"}
     for origin, expected in ((ORIGIN, ORIGIN), ("https://evil.example", None)):
         async with by_get.http.options(by_get.url, headers={"origin": origin, **asked}) as preflight:
@@ -94,7 +94,7 @@ async def test_pages_of_an_allowed_origin_may_ask_by_get_and_others_not(by_get: 
         assert answer.headers.get("access-control-allow-origin") == expected
 
 
-async def test_no_answer_sets_a_cookie_or_lets_one_be_sent(by_get: Api) -> None:
+async def test_no_answer_sets_a_cookie_or_allows_credentials(by_get: Api) -> None:
     cookie = {"cookie": f"token={token()}; Authorization=Bearer {token()}", "origin": ORIGIN}
     for response in (
         await by_get.get({"query": VIEWER}, **cookie),

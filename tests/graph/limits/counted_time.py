@@ -1,4 +1,4 @@
-"""A loop whose clock is put forward by hand and by timers: what is counted on it is always the same."""
+"""A loop whose clock is advanced by hand and by timers, so that measurements on it are deterministic."""
 
 import asyncio
 import selectors
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class CountedTime(selectors.SelectSelector):
-    """Waits for nothing but timers, and for them by putting the clock forward."""
+    """Waits only for timers, by advancing the clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,17 +22,17 @@ class CountedTime(selectors.SelectSelector):
         self._random = Random(13)
 
     def pass_about(self, seconds: float) -> None:
-        """Go on by that time, more or less: else queries keep in step with each other, and some never meet."""
+        """Advance by about that time: otherwise queries run in lockstep, and some never overlap."""
         self.now += seconds * self._random.uniform(0.8, 1.2)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Go on to the next timer."""
+        """Advance to the next timer."""
         self.now += max(0.0, timeout or 0.0)
         return []
 
 
 def run_counted(work: Callable[[CountedTime], Coroutine[Any, Any, Result]], monkeypatch: pytest.MonkeyPatch) -> Result:
-    """Run it in a loop of its own that goes by the clock which it is given, as the account's slots do."""
+    """Run it in a separate loop with the given clock, which the account's slots use too."""
     clock = CountedTime()
     loop = asyncio.SelectorEventLoop(clock)
     monkeypatch.setattr(loop, "time", lambda: clock.now)

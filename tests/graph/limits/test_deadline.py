@@ -56,7 +56,7 @@ async def test_a_cancellation_at_the_moment_of_the_time_out_stays_one() -> None:
     task = asyncio.create_task(bounded(asyncio.Event()))
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_later(SECONDS, task.cancel)
-    time.sleep(2 * SECONDS)  # noqa: ASYNC251 - both moments have passed when the loop looks at its timers next
+    time.sleep(2 * SECONDS)  # noqa: ASYNC251 - both deadlines have passed when the loop checks its timers next
 
     with pytest.raises(asyncio.CancelledError):
         await task

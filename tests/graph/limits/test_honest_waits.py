@@ -1,5 +1,6 @@
-"""What an honest client waits for while another account keeps the process busy: turns of the one thread, counted on a
-clock that goes on by what the queries take and by nothing else."""
+"""How long a regular client waits while another account keeps the process busy, measured on a clock that advances
+only by the cost of the queries.
+"""
 
 import asyncio
 from collections import Counter
@@ -41,7 +42,7 @@ class Process:
 
 
 async def slow_read(clock: CountedTime, *, attack: Mapping[int, float]) -> float:
-    """How long the slowest one in a hundred of an honest client's reads takes, in seconds."""
+    """Return the p99 of a regular client's reads, in seconds."""
     process, waits = Process(clock), list[float]()
 
     async def ask_in_circles(objects: int, busy_seconds: float) -> None:
@@ -69,7 +70,7 @@ async def slow_read(clock: CountedTime, *, attack: Mapping[int, float]) -> float
 
 
 @pytest.mark.parametrize("attack", [SMALL, LARGE], ids=["ten orders", "a hundred executions"])
-def test_while_an_account_asks_in_circles_the_reads_of_others_take_less_than_twice_as_long(
+def test_while_an_account_sends_queries_continuously_the_reads_of_others_take_less_than_twice_as_long(
     attack: Mapping[int, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quiet = run_counted(partial(slow_read, attack={}), monkeypatch)

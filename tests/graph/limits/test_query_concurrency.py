@@ -1,4 +1,4 @@
-"""An account's queries wait for each other, and nobody else for them."""
+"""An account's queries wait for each other, and those of other accounts do not."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ READ_BY_STRAWBERRY = (
     queries=st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, AT_ONCE + 2)), min_size=1, max_size=12),
     deeds=st.lists(st.tuples(st.sampled_from(["end", "cancel"]), st.integers(0, 11)), max_size=24),
 )
-def test_no_more_slots_are_held_than_there_are_and_the_other_queries_follow_in_their_order(
+def test_no_more_slots_are_used_than_exist_and_the_other_queries_follow_in_their_order(
     queries: list[tuple[str, int]], deeds: list[tuple[str, int]]
 ) -> None:
     asyncio.run(_run_and_end(queries, deeds))
@@ -55,14 +55,14 @@ async def _run_and_end(queries: list[tuple[str, int]], deeds: list[tuple[str, in
                 held[account] -= min(count, AT_ONCE)
 
     tasks = [asyncio.create_task(work(number)) for number in range(len(queries))]
-    await _let_all_go_on(tasks)
+    await _resume_all(tasks)
     for deed, index in deeds:
         number = index % len(accounts)
         if deed == "end":
             ends[number].set()
         else:
             tasks[number].cancel()
-        await _let_all_go_on(tasks)
+        await _resume_all(tasks)
     for end in ends:
         end.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
@@ -75,7 +75,7 @@ async def _run_and_end(queries: list[tuple[str, int]], deeds: list[tuple[str, in
     await eventually(lambda: len(concurrency) == 0, within_seconds=5)
 
 
-async def test_a_slot_that_is_handed_over_as_its_caller_is_cancelled_goes_to_the_next_query() -> None:
+async def test_a_slot_that_is_assigned_while_its_caller_is_cancelled_passes_to_the_next_query() -> None:
     concurrency = QueryConcurrency()
 
     async def work() -> str:
@@ -84,7 +84,7 @@ async def test_a_slot_that_is_handed_over_as_its_caller_is_cancelled_goes_to_the
 
     async with concurrency.slots("alice", at_once=1):
         canceled, waiting = (asyncio.create_task(work()) for _ in range(2))
-        await _let_all_go_on([canceled, waiting])
+        await _resume_all([canceled, waiting])
     canceled.cancel()
 
     assert await asyncio.wait_for(waiting, 5) == "done"
@@ -92,7 +92,7 @@ async def test_a_slot_that_is_handed_over_as_its_caller_is_cancelled_goes_to_the
     assert len(concurrency) == 0
 
 
-async def test_a_costly_query_runs_alone_for_its_account_and_small_ones_beside_each_other() -> None:
+async def test_a_costly_query_runs_by_itself_for_its_account_and_small_ones_concurrently() -> None:
     concurrency, ends, running = QueryConcurrency(), asyncio.Event(), list[tuple[str, int]]()
 
     async def hold(account_id: str, count: int) -> None:
@@ -109,7 +109,7 @@ async def test_a_costly_query_runs_alone_for_its_account_and_small_ones_beside_e
     assert running[4:] == [("alice", 50), ("alice", 1)]
 
 
-async def test_a_query_that_was_cancelled_lets_those_behind_it_have_the_slots_that_it_waited_for() -> None:
+async def test_a_query_that_was_cancelled_passes_its_slots_to_later_ones() -> None:
     concurrency = QueryConcurrency()
 
     async def work(count: int) -> str:
@@ -118,7 +118,7 @@ async def test_a_query_that_was_cancelled_lets_those_behind_it_have_the_slots_th
 
     async with concurrency.slots("alice", at_once=AT_ONCE):
         costly, small = (asyncio.create_task(work(count)) for count in (AT_ONCE, 1))
-        await _let_all_go_on([costly, small])
+        await _resume_all([costly, small])
         assert not small.done()
         costly.cancel()
 
@@ -152,7 +152,7 @@ def test_slots_rest_as_long_as_they_were_held_while_others_of_the_account_wait(
     assert begun == pytest.approx({"bob": held_seconds, "alice": held_seconds + rest_seconds})
 
 
-def test_a_client_that_asks_one_after_the_other_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_with_sequential_queries_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(clock: CountedTime) -> int:
         concurrency = QueryConcurrency()
         for number in range(5):
@@ -164,7 +164,7 @@ def test_a_client_that_asks_one_after_the_other_never_waits(monkeypatch: pytest.
     assert run_counted(work, monkeypatch) == 0
 
 
-async def _let_all_go_on(tasks: Sequence[asyncio.Task[Any]]) -> None:
+async def _resume_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for _ in tasks:
         await asyncio.sleep(0)
 
@@ -199,7 +199,7 @@ async def test_an_account_that_queries_over_many_connections_makes_no_other_acco
 
 @pytest.mark.parametrize("written_by", ["orders(first: $n) { nodes { id } }", "orders(first: $n) { edges { cursor } }"])
 @pytest.mark.parametrize("is_compiled", [True, False])
-async def test_a_long_page_runs_alone_for_its_account_however_it_is_run(
+async def test_a_long_page_runs_by_itself_for_its_account_in_either_engine(
     written_by: str, *, is_compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_end, reading = asyncio.Event(), list[int]()

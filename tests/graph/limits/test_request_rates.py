@@ -1,4 +1,4 @@
-"""Who asks too often is refused, late, and nobody else notices."""
+"""Clients that send too many requests are refused, with a delay, and others are not affected."""
 
 import asyncio
 from dataclasses import replace
@@ -66,14 +66,14 @@ async def test_documents_that_were_never_seen_are_counted_and_the_others_are_not
             assert (await api.answer(document))["data"]
 
 
-async def test_a_document_with_a_mistake_is_as_new_as_any_when_it_comes_first() -> None:
+async def test_an_invalid_document_counts_as_new_on_first_use() -> None:
     async with running_api(World(settings=DOCUMENTS)) as api:
         statuses = [(await api.post({"query": f"query Q{number} {{ unknown }}"})).status for number in (1, 1, 2, 3)]
 
     assert statuses == [200, 200, 200, 429]
 
 
-async def test_operations_on_a_websocket_count_like_requests_and_the_socket_goes_on() -> None:
+async def test_operations_on_a_websocket_count_like_requests_and_the_socket_stays_open() -> None:
     async with running_api(World(settings=REQUESTS)) as api, raw_conversation(api) as socket:
         for number in range(3):
             await socket.send(subscribe(VIEWER, key=str(number)))

@@ -1,4 +1,6 @@
-"""docs/api.md is whole: every code, status and limit that a front end can meet is in its tables, as the code has it."""
+"""docs/api.md is complete: every code, status and limit that a front end can receive is in its tables, as in the
+code.
+"""
 
 import ast
 import re
@@ -42,14 +44,14 @@ LIMITS = (
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The cells of the table under the heading, without the table's own head."""
+    """Return the cells of the table under the heading, without the table's own head."""
     section = PAGE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     table = [line.strip().strip("|").split(" | ") for line in section.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in row] for row in table[2:]]
 
 
 def documented(heading: str) -> list[str]:
-    """The words in code marks of the first column."""
+    """Return the words in code marks of the first column."""
     return [word for row in rows(heading) for word in re.findall(r"`([^`]+)`", row[0])]
 
 
@@ -59,7 +61,7 @@ def sources(*folders: str) -> Iterator[ast.Module]:
 
 
 def constants(module: ast.Module) -> dict[str, object]:
-    """The names that a module gives to plain values."""
+    """Return the names of a module's plain values."""
     return {
         target.id: node.value.value
         for node in module.body
@@ -70,14 +72,14 @@ def constants(module: ast.Module) -> dict[str, object]:
 
 
 def given_codes(module: ast.Module) -> Iterator[str]:
-    """What is given as `code=`: a text, or the name of one."""
+    """Return the values of `code=`: a text, or the name of one."""
     named = constants(module)
     for node in ast.walk(module):
         if isinstance(node, ast.keyword) and node.arg == "code":
             value = (
                 node.value.value if isinstance(node.value, ast.Constant) else named.get(getattr(node.value, "id", ""))
             )
-            # What the venue says has codes of its own: the page names what they begin with.
+            # The venue's reasons have their own codes: the page has their prefix.
             if isinstance(value, str) and CODE.fullmatch(value) and not value.startswith("VENUE_"):
                 yield value
 

@@ -1,4 +1,4 @@
-"""Canceling: what comes back, and each way in which it cannot be done."""
+"""Canceling: the answer, and each reason why it can fail."""
 
 import pytest
 
@@ -49,7 +49,7 @@ async def test_a_final_order_is_not_cancelable(api: Api) -> None:
     assert answer["order"] == {"status": "FILLED"}
 
 
-async def test_unknown_malformed_and_foreign_orders_are_all_not_found(api: Api) -> None:
+async def test_unknown_malformed_and_other_accounts_orders_are_all_not_found(api: Api) -> None:
     foreign = await placed_id(api, bearer=token("bob"))
 
     answers = [await cancel(api, order_id) for order_id in (foreign, "ord_" + "0" * 32, "nonsense", "")]

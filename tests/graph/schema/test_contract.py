@@ -25,7 +25,7 @@ ROOT_SCHEMA = Path(__file__).parents[3] / "schema.graphql"
 
 
 def promises(schema: GraphQLSchema) -> Iterator[tuple[str, object]]:
-    """Every fact that a client can rely on, under a name that says where it stands."""
+    """Return every fact that a client can rely on, under a name with its path."""
     for name, type_ in schema.type_map.items():
         if name.startswith("__") or is_specified_scalar_type(type_):
             continue
@@ -56,7 +56,7 @@ def members(name: str, type_: GraphQLNamedType) -> Iterator[tuple[str, object]]:
 
 
 def described(place: str, description: str | None) -> Iterator[tuple[str, object]]:
-    """A description's words; how they are broken into lines promises nothing."""
+    """Return a description's words; its line breaks are not part of the contract."""
     if description:
         yield f"{place} says", " ".join(description.split())
 
@@ -77,7 +77,7 @@ def test_everything_in_the_contract_is_in_our_schema() -> None:
     assert missing == {}
 
 
-def test_what_was_added_to_the_contract_breaks_none_of_its_clients() -> None:
+def test_additions_to_the_contract_break_no_client() -> None:
     contract = build_schema(CONTRACT.read_text(encoding="utf-8"))
 
     assert find_breaking_changes(contract, build_schema(schema_text())) == []

@@ -1,4 +1,4 @@
-"""A cursor belongs to one kind of list."""
+"""A cursor is valid for one kind of list."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from graph.errors import ClientError
 from graph.schema.cursors import read_account_cursor, read_action_cursor, write_account_cursor, write_action_cursor
 
 
-def test_a_cursor_of_actions_is_none_of_accounts_and_the_other_way_round() -> None:
+def test_a_cursor_of_actions_is_not_one_of_accounts_and_vice_versa() -> None:
     with pytest.raises(ClientError):
         read_account_cursor(write_action_cursor(5))
     with pytest.raises(ClientError):

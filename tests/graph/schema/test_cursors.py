@@ -1,4 +1,4 @@
-"""Cursors: they come back as what they were, and nothing else is taken for one."""
+"""Cursors: they decode to their values, and other text is not accepted."""
 
 import base64
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_a_cursor_of_a_stream_leads_back_to_its_sequence(sequence: int) -> None:
 
 
 @given(st.text(min_size=1, max_size=ACCOUNT_ID_MAX_CHARACTERS).filter(is_account_id))
-def test_a_cursor_of_accounts_leads_back_to_the_id_whatever_is_in_it(account_id: str) -> None:
+def test_a_cursor_of_accounts_decodes_to_the_id_with_any_characters(account_id: str) -> None:
     assert cursors.read_account_cursor(cursors.write_account_cursor(account_id)) == account_id
 
 
@@ -81,7 +81,7 @@ def test_a_cursor_of_one_sort_is_refused_in_another() -> None:
         encoded("s2:1"),
     ],
 )
-def test_what_was_never_given_as_a_cursor_is_refused(read: Callable[[str], object], cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(read: Callable[[str], object], cursor: str) -> None:
     with pytest.raises(ClientError) as refused:
         read(cursor)
 

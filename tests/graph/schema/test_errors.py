@@ -1,4 +1,4 @@
-"""Errors that nobody foresaw: masked for the client, logged once, and to be found by their id."""
+"""Unexpected errors: masked for the client, logged once, and identified by their id."""
 
 import pytest
 
@@ -34,7 +34,7 @@ async def test_an_unexpected_error_before_any_resolver_is_a_500_with_its_id(
     def fail(*_: object) -> None:
         raise failure
 
-    # No request is known to end here, so the last net is tried by a failure between the layers.
+    # No known request ends here, so the last handler is tested by a failure between the layers.
     monkeypatch.setattr("graph.http.endpoint.context_for", fail)
     response = await api.post({"query": ORDERS})
 
@@ -76,7 +76,7 @@ async def test_what_clients_do_wrong_is_not_logged(api: Api) -> None:
     assert api.world.telemetry.events == []
 
 
-async def test_a_database_that_does_not_answer_is_said_so(api: Api) -> None:
+async def test_a_database_that_does_not_answer_is_reported(api: Api) -> None:
     api.world.orders.failure = UnavailableError()
 
     error = await api.error(ORDERS)
@@ -120,7 +120,7 @@ async def test_a_subscription_that_cannot_begin_in_time_fails_and_does_not_compl
             await socket.subscribe("subscription { orderUpdates { kind } }")
             message = await socket.receive()
 
-    # A client takes `next` with errors and `complete` for a stream that is over, and follows nothing any more.
+    # A client treats `next` with errors and `complete` as the end of the stream, and stops following.
     assert message["type"] == "error"
     assert message["payload"][0]["extensions"] == {"code": "TIMED_OUT"}
 

@@ -49,7 +49,7 @@ def test_each_connection_takes_the_four_arguments_of_relay_and_is_tried_here() -
 
 @pytest.fixture
 async def filled_api(api: Api) -> Api:
-    """An API with four rows or more in each list."""
+    """Provide an API with four rows or more in each list."""
     order_id = await placed_id(api, "one")
     await api.world.report(key_of(order_id), accepted(), *(filled("1", name=f"E{n}") for n in range(4)))
     for number, isin in enumerate(("US5949181045", "US0231351067", "US02079K3059", "US67066G1040")):

@@ -1,4 +1,4 @@
-"""waitMs: the answer comes with the first attempt's outcome, or in time without it, and never as an error."""
+"""waitMs: the answer contains the first attempt's outcome, or is sent in time without it, and is never an error."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ UNKNOWN = SubmissionInDoubt(
 
 
 @pytest.mark.parametrize(("report", "status"), [(accepted(), "PLACED"), (UNKNOWN, "IN_DOUBT")])
-async def test_the_answer_comes_with_the_outcome_of_the_first_attempt(api: Api, report: Report, status: str) -> None:
+async def test_the_answer_contains_the_outcome_of_the_first_attempt(api: Api, report: Report, status: str) -> None:
     placing = asyncio.create_task(place(api, wait_ms=10_000))
     await until(lambda: api.world.feed.open_feeds)
     (order_id,) = api.world.orders.rows
@@ -32,7 +32,7 @@ async def test_the_answer_comes_with_the_outcome_of_the_first_attempt(api: Api, 
     assert api.world.feed.open_feeds == 0
 
 
-async def test_when_the_time_is_up_the_order_comes_back_as_it_stands(api: Api) -> None:
+async def test_when_the_time_is_up_the_current_order_is_returned(api: Api) -> None:
     answer = await place(api, wait_ms=1)
 
     assert answer["__typename"] == "PlaceOrderSuccess"

@@ -1,4 +1,4 @@
-"""Subscriptions: the snapshot, then each change once and in order, from where the client asks."""
+"""Subscriptions: the snapshot, then each change once and in order, from the client's position."""
 
 from contextlib import AsyncExitStack
 
@@ -76,7 +76,7 @@ async def test_an_order_is_followed_from_its_snapshot_to_its_end(api: Api) -> No
     assert api.world.feed.open_feeds == 0
 
 
-async def test_missed_changes_come_instead_of_the_snapshot(api: Api) -> None:
+async def test_missed_changes_are_sent_instead_of_the_snapshot(api: Api) -> None:
     order_id = await placed_id(api)
     await api.world.report(key_of(order_id), accepted(), filled("4"))
     async with api.conversation() as socket:
@@ -183,7 +183,7 @@ def _fields(instrument: object) -> Json:
     return {name: getattr(instrument, name) for name in instrument.__dataclass_fields__}  # type: ignore[attr-defined]  # a dataclass
 
 
-async def test_a_stream_opens_at_once_for_a_client_that_has_seen_everything() -> None:
+async def test_a_stream_opens_immediately_for_a_client_that_has_seen_everything() -> None:
     async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.05))) as api:
         order_id = await placed_id(api)
         async with api.conversation() as socket:

@@ -1,4 +1,4 @@
-"""The audit trail over GraphQL: what is in it of whom, who may read it, and the head of an account's chain."""
+"""The audit trail over GraphQL: its content, who may read it, and the head of an account's chain."""
 
 import json
 
@@ -67,7 +67,7 @@ async def test_what_changes_nothing_and_what_an_account_does_itself_is_no_operat
     assert (await actions(api))["nodes"] == []
 
 
-async def test_behind_a_proxy_the_trail_has_the_proxy_and_what_it_says(api: Api) -> None:
+async def test_behind_a_proxy_the_trail_has_the_proxy_and_its_forwarded_address(api: Api) -> None:
     forwarded = {"X-Forwarded-For": "203.0.113.9", "Authorization": f"Bearer {OPERATOR}"}
     body = {"query": HALT, "variables": {"account": "alice", "reason": "r"}}
 
@@ -124,7 +124,7 @@ async def test_only_an_operator_reads_the_trail(api: Api) -> None:
         ({"first": 101}, "PAGE_TOO_LARGE"),
     ],
 )
-async def test_what_cannot_be_asked_of_the_trail_is_refused(api: Api, variables: Json, code: str) -> None:
+async def test_an_invalid_query_of_the_trail_is_refused(api: Api, variables: Json, code: str) -> None:
     error = (await api.answer(ACTIONS, variables, bearer=OPERATOR))["errors"][0]
 
     assert error["extensions"]["code"] == code

@@ -49,7 +49,7 @@ async def test_pages_forwards_cover_all_orders_newest_first(api: Api) -> None:
     assert first["pageInfo"]["startCursor"] == first["edges"][0]["cursor"]
 
 
-async def test_pages_backwards_come_in_the_same_order(api: Api) -> None:
+async def test_backward_pages_are_in_the_same_order(api: Api) -> None:
     await five_orders(api)
 
     last = await page(api, last=2)
@@ -69,7 +69,7 @@ async def test_orders_that_arrive_while_paging_neither_repeat_nor_hide_others(ap
     assert names(second) == ["3", "2"]
 
 
-async def test_first_and_last_together_give_the_end_of_the_first(api: Api) -> None:
+async def test_first_and_last_together_select_the_end_of_the_first(api: Api) -> None:
     await five_orders(api)
 
     both = await page(api, first=4, last=2)
@@ -79,7 +79,7 @@ async def test_first_and_last_together_give_the_end_of_the_first(api: Api) -> No
     assert both["pageInfo"]["hasPreviousPage"] is True
 
 
-async def test_a_page_of_nothing_still_says_whether_there_is_more(api: Api) -> None:
+async def test_an_empty_page_still_shows_whether_there_is_more(api: Api) -> None:
     await five_orders(api)
 
     nothing = await page(api, first=0)
@@ -124,7 +124,7 @@ async def test_arguments_of_a_page_that_cannot_be_used_are_an_error_with_a_code(
     assert (await api.error(PAGE, arguments))["extensions"]["code"] == code
 
 
-async def test_orders_are_filtered_and_sorted_as_asked(api: Api) -> None:
+async def test_orders_are_filtered_and_sorted_as_requested(api: Api) -> None:
     ids = await five_orders(api)
     await place(api, limit_order("6", isin=SAP.isin, side="SELL"))
     await api.world.report(key_of(ids[1]), filled("10"))

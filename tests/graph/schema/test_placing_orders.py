@@ -1,4 +1,4 @@
-"""Placing orders: what is stored, what is refused and with which code, and what a repeat gives."""
+"""Placing orders: what is stored, what is refused with which code, and the answer to a repeat."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from tests.support.examples import accepted
 from tests.support.graphql_orders import PLACE, key_of, limit_order, place, placed_id
 
 
-async def test_a_good_order_is_stored_and_comes_back_pending(api: Api) -> None:
+async def test_a_valid_order_is_stored_and_returned_pending(api: Api) -> None:
     answer = await place(api)
 
     assert answer["__typename"] == "PlaceOrderSuccess"
@@ -22,7 +22,7 @@ async def test_a_good_order_is_stored_and_comes_back_pending(api: Api) -> None:
     assert list(api.world.orders.rows) == [key_of(answer["order"]["id"])]
 
 
-async def test_the_same_order_sent_again_comes_back_as_it_stands_now(api: Api) -> None:
+async def test_the_same_order_sent_again_returns_the_current_order(api: Api) -> None:
     first = await place(api)
     await api.world.report(key_of(first["order"]["id"]), accepted())
 
@@ -79,7 +79,7 @@ async def test_an_instrument_that_is_not_tradable_is_denied(api: Api) -> None:
     assert not api.world.orders.rows
 
 
-async def test_a_database_that_does_not_answer_is_said_so_and_can_be_tried_again(api: Api) -> None:
+async def test_a_database_that_does_not_answer_is_reported_and_can_be_retried(api: Api) -> None:
     api.world.orders.failure = UnavailableError()
 
     answer = await place(api)
@@ -152,7 +152,7 @@ async def test_a_malformed_number_in_the_document_itself_is_an_invalid_order_too
     assert data["placeOrder"]["issues"] == [{"path": ["input", "quantity"], "code": "BAD_FORMAT"}]
 
 
-async def test_everything_that_is_wrong_is_said_at_once(api: Api) -> None:
+async def test_everything_invalid_is_reported_together(api: Api) -> None:
     wrong = limit_order(client_order_id="", isin="US0378331005", quantity="NaN", limitPrice="150.255")
 
     answer = await place(api, wrong, wait_ms=10_001)

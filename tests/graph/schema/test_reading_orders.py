@@ -63,7 +63,7 @@ async def test_an_order_shows_its_terms_and_its_state_in_full(api: Api) -> None:
     }
 
 
-async def test_a_restated_order_shows_its_terms_as_they_are_now_and_what_was_asked_for(api: Api) -> None:
+async def test_a_restated_order_has_its_current_and_its_original_terms(api: Api) -> None:
     order_id = await placed_id(api)
     await api.world.report(key_of(order_id), accepted(), filled("4"), restated("40", limit_price="37.5"))
 
@@ -101,7 +101,7 @@ async def test_an_order_is_found_by_its_client_order_id(api: Api) -> None:
         assert (await api.data(document, {"name": unknown}))["orderByClientOrderId"] is None
 
 
-async def test_nodes_of_every_kind_are_found_in_the_order_asked_for(api: Api) -> None:
+async def test_nodes_of_every_kind_are_found_in_the_requested_order(api: Api) -> None:
     order_id = await placed_id(api)
     await api.world.report(key_of(order_id), filled("4"))
     executions = "query ($id: ID!) { order(id: $id) { executions { nodes { id } } } }"

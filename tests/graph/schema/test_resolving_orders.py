@@ -1,4 +1,4 @@
-"""Resolving orders over GraphQL: who may, what can be asked for, and what is answered while no worker runs."""
+"""Resolving orders over GraphQL: who may, the possible requests, and the answer while no worker runs."""
 
 import pytest
 
@@ -29,7 +29,7 @@ async def ordered(api: Api) -> str:
     return order_id
 
 
-async def test_only_operators_who_resolve_may_resolve_or_ask_the_venue(api: Api) -> None:
+async def test_only_operators_who_resolve_may_resolve_or_read_the_venues_answer(api: Api) -> None:
     order_id = await ordered(api)
     asked = {"orderId": order_id, "reason": "r", "clientRequestId": "r", "action": {"reread": True}}
     others = token("eve", scopes=("operator:read", "operator:halt", "operator:limits", "orders:read"))
@@ -91,7 +91,7 @@ async def test_a_repeat_is_the_same_request_and_other_content_is_a_conflict(api:
         ({"reread": True}, "blank inside", ["clientRequestId"]),
     ],
 )
-async def test_what_cannot_be_asked_for_is_named_and_nothing_is_stored(
+async def test_an_invalid_request_is_named_and_not_stored(
     api: Api, action: Json, request_id: str, path: list[str]
 ) -> None:
     result = await resolve(api, await ordered(api), action, request=request_id)

@@ -1,4 +1,4 @@
-"""Revoking tokens over GraphQL: who may, and what is answered."""
+"""Revoking tokens over GraphQL: who may, and the answer."""
 
 import pytest
 
@@ -29,7 +29,7 @@ async def test_an_operator_revokes_a_token_and_learns_by_when_it_is_in_force(api
     assert (stored.tokens.token_id, stored.revoked_by, stored.reason) == ("t-1", "olga", "stolen")
 
 
-async def test_a_moment_that_is_given_is_the_moment_and_none_is_now(api: Api) -> None:
+async def test_a_given_time_is_used_and_none_means_now(api: Api) -> None:
     await revoke(api, accountId="alice", issuedBefore="2026-11-20T11:00:00Z")
     await revoke(api, accountId="bob", issuedBefore=None)
 
@@ -51,7 +51,7 @@ async def test_a_moment_that_is_given_is_the_moment_and_none_is_now(api: Api) ->
         ({"tokenId": "", "reason": ""}, [("tokenId", "OUT_OF_RANGE"), ("reason", "OUT_OF_RANGE")]),
     ],
 )
-async def test_everything_that_is_wrong_is_named_and_nothing_is_revoked(
+async def test_everything_invalid_is_named_and_nothing_is_revoked(
     api: Api, asked: Json, issues: list[tuple[str, str]]
 ) -> None:
     result = await revoke(api, **asked)
@@ -64,7 +64,7 @@ async def test_everything_that_is_wrong_is_named_and_nothing_is_revoked(
     assert not api.world.revocations.stored
 
 
-async def test_without_the_database_an_operator_is_told_to_try_again(api: Api) -> None:
+async def test_without_the_database_an_operator_is_asked_to_retry(api: Api) -> None:
     api.world.revocations.is_away = True
 
     result = await revoke(api, tokenId="t-1")

@@ -75,7 +75,7 @@ def test_what_is_no_moment_is_refused(value: object) -> None:
         read_date_time(value)
 
 
-def test_an_isin_is_checked_only_where_nobody_else_does() -> None:
+def test_an_isin_is_checked_only_where_it_is_not_checked_elsewhere() -> None:
     assert read_isin("US0378331005").checked() == "US0378331005"
     assert read_isin("US0378331006") == GivenIsin(text="US0378331006")
     with pytest.raises(ClientError):

@@ -1,4 +1,4 @@
-"""The schema as front ends hold it: every part of it is described, and nothing that was released breaks."""
+"""The schema as a contract for front ends: every part of it is described, and no change breaks a release."""
 
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def test_the_last_release_is_the_highest_version_not_the_last_name(tmp_path: Pat
         ("input OrderFilter { status: Status }", "input OrderFilter { status: Status! }", "OrderFilter.status"),
     ],
 )
-def test_what_breaks_a_client_is_said_with_what_to_do(tmp_path: Path, was: str, becomes: str, said: str) -> None:
+def test_a_breaking_change_is_reported_with_the_fix(tmp_path: Path, was: str, becomes: str, said: str) -> None:
     write(tmp_path, version="1.0.0", schema=RELEASED)
     assert was in RELEASED
     (tmp_path / "schema.graphql").write_text(RELEASED.replace(was, becomes))
@@ -100,7 +100,7 @@ def test_an_added_value_or_union_member_has_to_be_named_in_the_changelog(tmp_pat
     assert list(find_problems(tmp_path)) == []
 
 
-def test_what_is_only_added_needs_no_word(tmp_path: Path) -> None:
+def test_additions_need_no_report(tmp_path: Path) -> None:
     write(tmp_path, version="1.0.0", schema=RELEASED)
     added = RELEASED.replace("side: String", "side: String price: Int").replace("{ status", "{ side: String status")
     (tmp_path / "schema.graphql").write_text(added)

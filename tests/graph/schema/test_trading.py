@@ -1,4 +1,4 @@
-"""Limits and halts over GraphQL: who may, what is answered, what an account sees of them."""
+"""Limits and halts over GraphQL: who may, the answers, and what an account can read of them."""
 
 from decimal import Decimal
 
@@ -139,7 +139,7 @@ async def test_a_halt_needs_a_reason_that_can_be_read(api: Api, variables: Json)
 @pytest.mark.parametrize(
     "whom", [{}, {"account": None}, {"account": ""}, {"account": " alice"}, {"account": "alice", "everybody": True}]
 )
-async def test_an_account_that_was_lost_on_the_way_is_not_everybody(api: Api, whom: Json) -> None:
+async def test_a_missing_account_does_not_mean_all_accounts(api: Api, whom: Json) -> None:
     halting, resuming, clearing = [
         (await api.answer(document, {"reason": "x"} | whom, bearer=OPERATOR))["errors"][0]
         for document in (HALT, RESUME, CLEAR)

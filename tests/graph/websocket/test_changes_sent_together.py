@@ -1,4 +1,4 @@
-"""Changes that have come by the time of a send leave together, where the server takes several texts at once."""
+"""Changes that are available at the time of a send are sent together, where the server accepts several texts."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ class Peer:
 
 
 @pytest.mark.skipif(not COMPILED_OPERATIONS, reason="Strawberry's own results are sent one by one")
-async def test_a_server_that_can_is_given_all_changes_at_once_and_any_other_one_by_one() -> None:
+async def test_a_supporting_server_gets_all_changes_together_and_any_other_one_by_one() -> None:
     together, alone = await _sends({SHARED_TEXTS: {}}), await _sends({})
 
     assert [len(texts) for texts in together] == [CHANGES]
@@ -46,7 +46,7 @@ async def test_a_server_that_can_is_given_all_changes_at_once_and_any_other_one_
 
 
 async def _sends(extensions: dict[str, Any]) -> list[list[str]]:
-    """What is sent for some changes that happen at once: the texts of each send."""
+    """Return the texts of each send for some simultaneous changes."""
     world, _ = await world_of(Scenario())
     async with _following(world, extensions) as peer:
         await world.flood(next(iter(world.orders.rows)), changes=CHANGES)
@@ -56,7 +56,7 @@ async def _sends(extensions: dict[str, Any]) -> list[list[str]]:
 
 @asynccontextmanager
 async def _following(world: World, extensions: dict[str, Any]) -> AsyncIterator[Peer]:
-    """A peer that follows alice's orders, once that is open."""
+    """Open a subscription to alice's orders."""
     peer = Peer()
     app = Starlette(routes=create_graphql_routes(world.services(), tokens=HmacTokens(secret=SECRET)))
     scope = {

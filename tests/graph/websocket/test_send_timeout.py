@@ -1,4 +1,4 @@
-"""A bound on waiting: whatever the work does, it is as if it had been awaited under a time-out from its beginning."""
+"""A time limit on waiting: in every case it is equivalent to awaiting the work under a time-out from its beginning."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ class GoneError(Exception):
     """What a work may fail with."""
 
 
-async def test_work_that_never_waits_gives_its_result_and_starts_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_work_that_never_waits_returns_its_result_and_starts_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ready() -> int:
         return 1
 
@@ -23,7 +23,7 @@ async def test_work_that_never_waits_gives_its_result_and_starts_no_timer(monkey
     assert await with_timeout(LONG_SECONDS, ready()) == 1
 
 
-async def test_work_that_waits_gives_its_result_however_often_it_waits() -> None:
+async def test_work_that_waits_any_number_of_times_returns_its_result() -> None:
     async def waiting_often() -> int:
         for _ in range(3):
             await asyncio.sleep(0)

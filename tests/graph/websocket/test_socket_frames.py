@@ -76,7 +76,7 @@ async def test_a_refused_introduction_says_what_was_expected(api: Api, authoriza
     assert said in reason
 
 
-async def test_two_introductions_at_one_go_close_with_4429(api: Api) -> None:
+async def test_two_connection_inits_in_one_write_close_with_4429(api: Api) -> None:
     async with raw_socket(api.port) as socket:
         await socket.send(text(init()), text(init()))
 
@@ -90,7 +90,7 @@ async def test_a_subscription_before_the_acknowledgement_closes_with_4401(api: A
         assert await socket.closed() == (4401, "Unauthorized")
 
 
-async def test_without_an_introduction_in_time_the_socket_closes_with_4408_whatever_else_is_said() -> None:
+async def test_without_connection_init_in_time_the_socket_closes_with_4408_for_any_other_messages() -> None:
     async with (
         running_api(World(settings=GraphSettings(socket_init_timeout_seconds=0.2))) as api,
         raw_socket(api.port) as socket,
@@ -115,7 +115,7 @@ async def test_a_ping_is_answered_at_any_time(api: Api, payload: dict[str, objec
         assert {(await socket.receive())["type"] for _ in range(2)} == {"next", "pong"}
 
 
-async def test_a_pong_that_nobody_asked_for_is_ignored(api: Api) -> None:
+async def test_an_unsolicited_pong_is_ignored(api: Api) -> None:
     async with raw_socket(api.port) as socket:
         await socket.send(text({"type": "pong"}), text({"type": "pong", "payload": {"a": 1}}), text({"type": "ping"}))
 
@@ -188,7 +188,7 @@ async def test_an_id_is_free_again_right_after_the_client_s_complete(api: Api) -
         assert await socket.receive() == {"id": "1", "type": "complete"}
 
 
-async def test_after_the_client_s_complete_nothing_more_comes_for_that_operation(api: Api) -> None:
+async def test_after_the_clients_complete_nothing_is_sent_for_that_operation(api: Api) -> None:
     async with raw_conversation(api) as socket:
         await socket.send(subscribe(UPDATES), subscribe(UPDATES, key="other"))
         assert {(await socket.receive())["id"] for _ in range(2)} == {"1", "other"}
@@ -211,7 +211,7 @@ async def test_a_mutation_that_is_completed_before_its_answer_stays_unanswered(a
 
         answers = [await socket.receive(), *await socket.messages_until_closed()]
 
-    # It may have been answered before the complete was read; then the answer comes whole, and before the pong.
+    # It may have been answered before the complete was read; then the answer is complete, and precedes the pong.
     kinds = [answer["type"] for answer in answers]
     assert kinds in (["pong"], ["next", "complete", "pong"])
 
@@ -227,7 +227,7 @@ async def test_complete_of_an_operation_that_is_not_there_is_ignored(api: Api, o
 
 
 @pytest.mark.parametrize("key", ["1", "ä" * 128])
-async def test_an_id_in_use_closes_with_4409_whatever_its_length(api: Api, key: str) -> None:
+async def test_an_id_in_use_closes_with_4409_for_any_length(api: Api, key: str) -> None:
     async with raw_conversation(api) as socket:
         await socket.send(subscribe(UPDATES, key=key))
         assert (await socket.receive())["type"] == "next"
@@ -286,7 +286,7 @@ async def test_a_message_in_fragments_is_one_message(api: Api) -> None:
         assert await socket.receive() == {"type": "pong"}
 
 
-async def test_a_frame_that_comes_byte_by_byte_is_one_frame(api: Api) -> None:
+async def test_a_frame_that_arrives_byte_by_byte_is_one_frame(api: Api) -> None:
     async with raw_conversation(api) as socket:
         for byte in text({"type": "ping"}):
             await socket.send(bytes([byte]))
@@ -366,7 +366,7 @@ async def test_more_frames_than_allowed_close_with_4429_before_they_cost_anythin
         await socket.ended()
 
 
-async def test_as_many_messages_as_allowed_are_answered(api: Api) -> None:
+async def test_the_allowed_number_of_messages_is_answered(api: Api) -> None:
     allowed = LIMITS.frames_burst - 2  # The handshake and the introduction count too.
     async with raw_conversation(api) as socket:
         await socket.send(text({"type": "ping"}) * allowed)

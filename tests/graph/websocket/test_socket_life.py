@@ -1,4 +1,4 @@
-"""The life of a socket: what ends it, and that whatever it held is freed then."""
+"""The life of a socket: what ends it, and that its resources are freed then."""
 
 import asyncio
 import math
@@ -44,7 +44,7 @@ async def test_a_peer_that_vanishes_frees_everything_that_it_held(api: Api) -> N
 
 async def test_a_peer_that_leaves_while_something_is_sent_is_no_error(api: Api) -> None:
     order_id = await placed_id(api)
-    # It reads no more while it goes, so it would wait in vain for the server's goodbye.
+    # It no longer reads while closing, so it would wait in vain for the server's close frame.
     async with api.socket(close_timeout=0.2) as socket:
         await socket.introduce(token())
         for key in map(str, range(50)):
@@ -141,7 +141,7 @@ async def test_the_bearer_of_a_token_without_a_scope_may_connect_and_is_refused_
     assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "FORBIDDEN")
 
 
-async def test_an_expiry_that_is_far_away_keeps_no_socket_from_opening(api: Api) -> None:
+async def test_an_expiry_that_is_far_away_does_not_prevent_a_socket_from_opening(api: Api) -> None:
     async with api.conversation(token(ttl=timedelta(days=36_500))) as socket:
         await socket.subscribe("{ viewer { accountId } }")
 

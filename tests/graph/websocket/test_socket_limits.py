@@ -1,4 +1,4 @@
-"""How many sockets there may be, and who has to go when there are more: honest clients are served all the same."""
+"""How many sockets are allowed, and which is closed above the limit: regular clients are still served."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -20,7 +20,7 @@ UPGRADE = {
 }
 
 
-async def test_a_process_with_all_its_sockets_refuses_more_and_says_so_while_the_others_are_served() -> None:
+async def test_a_process_with_all_its_sockets_refuses_more_with_a_reason_while_the_others_are_served() -> None:
     async with AsyncExitStack() as stack:
         api, sockets = await open_sockets(stack, GraphSettings(sockets_max=2), accounts=("alice", "bob"))
 
@@ -45,7 +45,7 @@ async def test_a_socket_that_has_gone_makes_room_for_another() -> None:
             await is_served(another)
 
 
-async def test_an_account_with_all_its_sockets_gets_1013_and_others_are_let_in() -> None:
+async def test_an_account_with_all_its_sockets_gets_1013_and_others_are_accepted() -> None:
     async with AsyncExitStack() as stack:
         settings = GraphSettings(sockets_per_account=2)
         api, sockets = await open_sockets(stack, settings, accounts=("alice", "alice"))
@@ -71,7 +71,7 @@ async def test_an_account_may_open_a_socket_again_when_one_of_its_own_has_gone()
             await is_served(another)
 
 
-async def test_sockets_that_only_connect_cannot_keep_an_honest_client_out() -> None:
+async def test_sockets_that_only_connect_cannot_block_a_regular_client() -> None:
     async with AsyncExitStack() as stack:
         settings = GraphSettings(sockets_waiting_max=3)
         api, _ = await open_sockets(stack, settings, accounts=())
@@ -109,7 +109,7 @@ async def test_a_flood_costs_its_own_socket_only(seconds: float) -> None:
 async def open_sockets(
     stack: AsyncExitStack, settings: GraphSettings, *, accounts: tuple[str, ...]
 ) -> tuple[Api, list[RawSocket]]:
-    """The API with these settings, and an introduced socket for each account."""
+    """Run the API with these settings, and an authenticated socket for each account."""
     api = await stack.enter_async_context(running_api(World(settings=settings)))
     sockets = [await stack.enter_async_context(raw_socket(api.port)) for _ in accounts]
     for socket, account in zip(sockets, accounts, strict=True):
@@ -118,7 +118,7 @@ async def open_sockets(
 
 
 async def is_served(socket: RawSocket) -> None:
-    """Ask something, and get the answer."""
+    """Send a query, and receive the answer."""
     await socket.send(subscribe(VIEWER, key="served"))
     assert (await socket.receive())["type"] == "next"
     assert await socket.receive() == {"id": "served", "type": "complete"}

@@ -1,4 +1,4 @@
-"""graphql-transport-ws frame by frame: what is let in, what closes the socket and with which code."""
+"""graphql-transport-ws frame by frame: what is accepted, and what closes the socket with which code."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -21,7 +21,7 @@ def subscribe(**changes: object) -> Json:
     return {"id": "1", "type": "subscribe", "payload": {"query": VIEWER}, **changes}
 
 
-async def test_the_bearer_of_a_valid_token_is_let_in_and_answered(api: Api) -> None:
+async def test_the_bearer_of_a_valid_token_is_accepted_and_answered(api: Api) -> None:
     async with api.conversation(token("bob")) as socket:
         await socket.subscribe(VIEWER)
 
@@ -156,7 +156,7 @@ async def test_an_id_in_use_closes_the_socket_with_4409(api: Api) -> None:
         ),
     ],
 )
-async def test_a_mistake_in_one_operation_leaves_the_others_on_the_socket_alone(
+async def test_an_error_in_one_operation_does_not_affect_the_others_on_the_socket(
     api: Api, payload: Json, code: str
 ) -> None:
     async with api.conversation() as socket:
@@ -181,7 +181,7 @@ async def test_only_the_current_protocol_is_spoken(api: Api) -> None:
             assert await socket.closed() == 4406
 
 
-async def test_a_page_of_a_foreign_origin_is_refused_at_the_handshake(api: Api) -> None:
+async def test_a_page_of_another_origin_is_refused_at_the_handshake(api: Api) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with api.socket(origin=websockets.Origin("https://evil.example")):
             pass

@@ -1,4 +1,4 @@
-"""A socket whose token is valid no more: what it still sends, and how it ends."""
+"""A socket whose token is no longer valid: what it still sends, and how it ends."""
 
 import asyncio
 import time

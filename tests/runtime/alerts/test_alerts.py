@@ -1,4 +1,4 @@
-"""Alerts through a real webhook: each sent once, bursts as one, no delay by a dead channel, no secret in the log."""
+"""Alerts through a real webhook: each sent once, bursts as one, no delay by a failing channel, no secret in the log."""
 
 import asyncio
 import secrets
@@ -44,7 +44,7 @@ async def _alerts(
     stop_within_seconds: float = STOP_WITHIN_SECONDS,
     **settings: object,
 ) -> AsyncIterator[ProcessTelemetry]:
-    """The telemetry of a process that sends alerts to these addresses."""
+    """Return the telemetry of a process that sends alerts to these addresses."""
     telemetry = ProcessTelemetry(Metrics(), get_logger())
     given = {**QUICK, "alert_urls": ",".join(addresses), "redis_url": redis_url, "broadcast_key": KEY, **settings}
     async with open_alerts(
@@ -88,7 +88,7 @@ async def test_a_burst_arrives_as_one_message(webhook: Webhook) -> None:
     assert message["type"] == "failure"
 
 
-async def test_what_was_gathered_when_the_process_stops_still_goes_out(webhook: Webhook) -> None:
+async def test_collected_wake_ups_are_sent_when_the_process_stops(webhook: Webhook) -> None:
     async with _alerts(webhook.address, gather_seconds=3600) as telemetry:
         telemetry.error("order_failed", order_id="o-1")
 
@@ -179,7 +179,7 @@ async def test_what_no_channel_delivered_is_counted_and_sent_when_it_happens_aga
     assert title.startswith("Fillwire: the exchange refuses our key")
 
 
-async def test_a_dead_and_a_silent_channel_neither_slow_the_work_nor_the_other_channel(webhook: Webhook) -> None:
+async def test_a_failing_and_a_silent_channel_neither_slow_the_work_nor_the_other_channel(webhook: Webhook) -> None:
     async with open_webhook() as silent:
         silent.silent = True
         async with _alerts(silent.address, DEAD, webhook.address, alert_timeout_seconds=0.2) as telemetry:
@@ -197,7 +197,7 @@ async def test_a_dead_and_a_silent_channel_neither_slow_the_work_nor_the_other_c
 
 
 async def _longest_pause_of_the_loop() -> float:
-    """Until cancelled: the longest time that the event loop was held up, in seconds."""
+    """Measure until cancelled: the longest blocking of the event loop, in seconds."""
     longest, before = 0.0, time.perf_counter()
     while True:
         try:
@@ -299,7 +299,7 @@ def _restored_logs() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-async def test_the_test_command_says_which_channel_took_the_message(webhook: Webhook) -> None:
+async def test_the_test_command_reports_which_channel_accepted_the_message(webhook: Webhook) -> None:
     environment = {"ALERT_URLS": f"{webhook.address},{DEAD}"}
     async with running(["-m", "runtime", "alerts", "test"], environment=environment) as command:
         code = await command.ends(within_seconds=30)

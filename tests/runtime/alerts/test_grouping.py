@@ -86,7 +86,7 @@ def test_many_alerts_of_one_kind_are_one_message_with_its_count_and_the_first_fi
     assert "Which: o-0, o-1, o-2, o-3, o-4 and others (35 times)" in _message(failed)
 
 
-def test_what_follows_a_message_is_one_message_after_the_repeat_time_and_says_when_it_was() -> None:
+def test_later_alerts_are_one_message_after_the_repeat_time_with_their_times() -> None:
     grouping = _grouping()
     grouping.put(_failed("o-1"), now=0)
     grouping.sent(now=3)
@@ -185,7 +185,7 @@ def test_a_stream_that_is_followed_again_or_by_another_is_not_down(event: str) -
         ("loop_failing", {"loop": "reconcile"}, "loop_recovered", "loop_failing"),
     ],
 )
-def test_what_goes_on_failing_is_an_alert_and_what_recovers_is_not(
+def test_a_lasting_failure_is_an_alert_and_a_recovered_one_is_not(
     event: str, fields: dict[str, str], end: str, kind: str
 ) -> None:
     matcher = AlertMatcher(sustained_seconds=30)

@@ -1,4 +1,4 @@
-"""The watch over orders that wait: each is logged once, and again after a while."""
+"""The watch of waiting orders: each is logged once, and again after a while."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -68,7 +68,7 @@ async def test_an_order_that_waits_too_long_is_logged_once_with_its_age_and_what
     assert pending["next"]
 
 
-async def test_an_order_that_goes_on_waiting_is_logged_again_after_a_while() -> None:
+async def test_an_order_that_still_waits_is_logged_again_after_a_while() -> None:
     waiting, telemetry = Waiting([_order(1, is_in_doubt=True)]), RecordingTelemetry()
     watch = _watch(waiting, telemetry)
     await watch.check()

@@ -1,4 +1,4 @@
-"""What `audit` answers to a cron job: by its exit code tampering is told from an outage, and from a typing error."""
+"""Exit codes of `audit` for a cron job: tampering is distinguished from an outage, and from a typing error."""
 
 import asyncio
 import os
@@ -20,14 +20,14 @@ OUTPUT_CLOSED = 141
 
 @pytest.fixture
 async def traded(database: Database, emptied_database_url: str) -> str:
-    """The URL of a database in which alice has orders."""
+    """Return the URL of a database in which alice has orders."""
     await Clerk(make_store(database)).store(3, accounts=("alice",))
     return emptied_database_url
 
 
 @pytest.fixture
 async def cut(traded: str) -> str:
-    """The same, with a change that was deleted behind our back."""
+    """Return the same, with a deleted change."""
     connection = await asyncpg.connect(traded)
     await connection.execute("DELETE FROM order_changes WHERE account_id = 'alice' AND sequence = 3")
     await connection.close()
@@ -47,7 +47,7 @@ async def audit(database_url: str, *arguments: str) -> tuple[int | None, str, st
     return process.returncode, output.decode(), log.decode()
 
 
-async def test_findings_alone_are_told_by_code_1(cut: str) -> None:
+async def test_only_findings_have_code_1(cut: str) -> None:
     exit_code, output, _ = await audit(cut, "verify")
 
     assert (exit_code, "truncated" in output) == (1, True)
@@ -93,7 +93,7 @@ async def test_an_account_of_exported_heads_that_is_gone_is_a_finding_and_no_typ
     assert "chains: 1, findings: 0" in known[1]
 
 
-async def test_an_exported_file_is_its_owners_alone(traded: str, tmp_path: Path) -> None:
+async def test_an_exported_file_is_readable_only_by_its_owner(traded: str, tmp_path: Path) -> None:
     exported, left_over = tmp_path / "trail.jsonl", tmp_path / "trail.jsonl.part"
     left_over.touch(mode=0o644)
 

@@ -1,4 +1,4 @@
-"""Instruments from a file: what is taken, and what is refused with its line."""
+"""Instruments from a file: what is accepted, and what is refused with its line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Who an action at the command line is put down to: the user of the operating system, whatever an option says."""
+"""The actor of an action at the command line: the user of the operating system, with any option."""
 
 import os
 import pwd
@@ -23,7 +23,7 @@ def test_the_actor_is_the_user_of_the_process_and_not_of_its_environment(monkeyp
     assert (actor.subject, actor.name, actor.full_name) == (USER, USER, USER)
 
 
-def test_who_called_sudo_and_for_whom_it_is_done_is_added_and_hides_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caller_of_sudo_and_the_alias_are_added_and_hide_no_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUDO_USER", "alice")
 
     actor = actor_of_command("the desk")

@@ -1,4 +1,4 @@
-"""/readyz: many who ask at once, and again and again, cost one check of each part."""
+"""/readyz: many concurrent and repeated requests cost one check of each part."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from tests.support.fakes.telemetry import RecordingTelemetry
 
 
 class Part:
-    """A part that is asked how it is, and the seconds that a test lets pass."""
+    """A part with a health check, and a clock that a test advances."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -56,7 +56,7 @@ async def test_an_answer_holds_for_a_second(part: Part, readiness: Readiness) ->
     assert part.asked == 2
 
 
-async def test_who_asks_and_goes_away_takes_the_answer_from_nobody(part: Part, readiness: Readiness) -> None:
+async def test_a_cancelled_caller_does_not_affect_others(part: Part, readiness: Readiness) -> None:
     part.may_answer.clear()
     gone, waiting = asyncio.create_task(readiness.states()), asyncio.create_task(readiness.states())
     await asyncio.sleep(0)

@@ -36,7 +36,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
 
 
 class Watch:
-    """Seconds that only a test lets pass."""
+    """A clock that only a test advances."""
 
     now = 0.0
 
@@ -74,7 +74,7 @@ def test_what_happens_to_many_orders_for_one_cause_is_one_line(lines: Lines, wat
     assert (line["event"], line["order_id"]) == ("placement_postponed", "o-0")
 
 
-def test_while_it_lasts_a_count_is_said_every_so_often_with_what_happens_next(lines: Lines, watch: Watch) -> None:
+def test_while_it_lasts_a_count_is_logged_periodically_with_what_happens_next(lines: Lines, watch: Watch) -> None:
     throttle = _configured(watch)
     said = []
     for second in range(21):
@@ -93,7 +93,7 @@ def test_while_it_lasts_a_count_is_said_every_so_often_with_what_happens_next(li
     assert len({line["since"] for _, line in said}) == 1
 
 
-def test_when_it_has_not_happened_for_that_long_its_end_is_said_once(lines: Lines, watch: Watch) -> None:
+def test_when_it_has_not_happened_for_that_long_its_end_is_logged_once(lines: Lines, watch: Watch) -> None:
     throttle = _configured(watch)
     _postpone(7)
     lines()
@@ -170,7 +170,7 @@ def test_other_errors_of_a_library_are_other_lines(lines: Lines, watch: Watch) -
 
 
 @pytest.mark.parametrize("name", ["uvicorn.error", "strawberry.execution", "asyncio"])
-def test_a_library_warns_of_what_strangers_do_once(lines: Lines, watch: Watch, name: str) -> None:
+def test_a_librarys_warnings_about_clients_are_logged_once(lines: Lines, watch: Watch, name: str) -> None:
     _configured(watch)
 
     for stranger in ("one", "another"):
@@ -201,7 +201,7 @@ def _answering(request_id: str) -> Iterator[None]:
         REQUEST_ID.reset(before)
 
 
-def test_each_error_id_that_a_client_was_given_is_found_and_one_traceback_of_its_kind(
+def test_each_error_id_that_a_client_received_is_found_and_one_traceback_of_its_kind(
     lines: Lines, watch: Watch
 ) -> None:
     _configured(watch)
@@ -262,7 +262,7 @@ def test_the_memory_for_causes_is_bounded(lines: Lines, watch: Watch) -> None:
     assert len(lines()) == KINDS_MAX + 1
 
 
-def test_no_error_that_wants_a_person_is_lost_however_many_there_are(lines: Lines, watch: Watch) -> None:
+def test_no_error_that_needs_a_person_is_lost_among_many(lines: Lines, watch: Watch) -> None:
     _configured(watch)
 
     for number in range(2 * KINDS_MAX):
@@ -271,7 +271,7 @@ def test_no_error_that_wants_a_person_is_lost_however_many_there_are(lines: Line
     assert len(lines()) == 2 * KINDS_MAX
 
 
-def test_a_process_that_ends_says_what_it_has_not_said(lines: Lines, watch: Watch) -> None:
+def test_an_ending_process_logs_its_pending_counts(lines: Lines, watch: Watch) -> None:
     throttle = _configured(watch)
     _postpone(5)
     lines()

@@ -56,7 +56,7 @@ def test_a_line_of_a_request_has_its_id_whoever_writes_it(capsys: pytest.Capture
 
 @pytest.mark.usefixtures("_restored_logs")
 @pytest.mark.parametrize("log_format", ["json", "plain"])
-def test_a_secret_is_masked_wherever_it_appears(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
+def test_a_secret_is_masked_everywhere(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     configure_logs(process="api", log_format=log_format, level="INFO", secrets=(SECRET,), gather_seconds=10)
 
     get_logger().error("database_lost", error=f"cannot connect to postgresql://user:{SECRET}@host")
@@ -68,7 +68,7 @@ def test_a_secret_is_masked_wherever_it_appears(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.usefixtures("_restored_logs")
-def test_a_library_that_repeats_itself_while_redis_is_down_is_heard_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_library_that_repeats_itself_while_redis_is_down_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(process="worker", log_format="json", level="INFO", secrets=(), gather_seconds=10)
     library = logging.getLogger("saq")
 

@@ -1,4 +1,4 @@
-"""Secrets are masked in every form in which a text may hold them, and nothing else is."""
+"""Secrets are masked in every form in which a text may contain them, and nothing else is."""
 
 import json
 import re
@@ -48,9 +48,7 @@ def bytes_of(text: str) -> bytes:
 
 
 @given(secret=PASSWORDS, form=st.sampled_from(URL_FORMS), escapes=st.lists(st.sampled_from(ESCAPES), max_size=3))
-def test_a_secret_is_masked_whatever_it_was_written_through(
-    secret: str, form: Encoding, escapes: Sequence[Encoding]
-) -> None:
+def test_a_secret_is_masked_in_any_output(secret: str, form: Encoding, escapes: Sequence[Encoding]) -> None:
     written = form(secret)
     for escape in escapes:
         written = escape(written)
@@ -84,7 +82,7 @@ def test_a_secret_that_is_a_part_of_another_does_not_uncover_the_rest() -> None:
         ("https://user:hidden@issuer.example/jwks", "Authorization: Basic dXNlcjpoaWRkZW4="),
     ],
 )
-def test_what_is_secret_in_an_address_is_masked_as_drivers_say_it(url: str, said: str) -> None:
+def test_secrets_in_an_address_are_masked_in_the_drivers_form(url: str, said: str) -> None:
     masked = SecretMask(list(secrets_of_url(url)))(said)
 
     assert "***" in masked
@@ -99,7 +97,7 @@ def test_the_user_host_and_options_of_a_server_stay_readable() -> None:
 
 
 @pytest.mark.parametrize("filler", ["\\", "%25", "a", " ", "\n "])
-def test_masking_takes_no_longer_for_a_line_that_a_client_made_up(filler: str) -> None:
+def test_masking_takes_no_longer_for_a_line_of_a_client(filler: str) -> None:
     mask = SecretMask(["\\\"' \n%@", "a@b", "@"])
     line = filler * (16_384 // len(filler))
 

@@ -31,7 +31,7 @@ def test_every_metric_can_be_written_and_read() -> None:
     assert all(f"fillwire_{metric}" in text for metric in Metric)
 
 
-async def test_a_process_tells_how_many_tasks_it_has_and_what_it_holds() -> None:
+async def test_a_process_exports_its_tasks_and_resources() -> None:
     metrics = Metrics()
     ended = asyncio.Event()
     before = metrics.registry.get_sample_value("fillwire_tasks")

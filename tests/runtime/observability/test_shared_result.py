@@ -1,4 +1,4 @@
-"""The text of /metrics: whoever asks, it is made once in a while, and other work goes on meanwhile."""
+"""The text of /metrics: it is rendered once in an interval for all requests, and other work continues meanwhile."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from runtime.observability.telemetry import ProcessTelemetry
 HELD_SECONDS = 1.0
 
 
-async def test_everybody_gets_the_same_bytes_until_they_are_a_second_old() -> None:
+async def test_every_caller_gets_the_same_bytes_until_they_are_a_second_old() -> None:
     telemetry, now = ProcessTelemetry(Metrics(), get_logger()), 0.0
     text = SharedResult(lambda: render(telemetry.metrics.registry), held_seconds=HELD_SECONDS, clock=lambda: now)
 
@@ -25,7 +25,7 @@ async def test_everybody_gets_the_same_bytes_until_they_are_a_second_old() -> No
     assert b"fillwire_orders_stored_total 7.0" in await text.get()
 
 
-async def test_the_text_is_made_once_for_all_who_ask_meanwhile() -> None:
+async def test_the_text_is_rendered_once_for_concurrent_callers() -> None:
     renderings = 0
     metrics = Metrics()
 
@@ -56,7 +56,7 @@ async def test_a_rendering_that_failed_is_tried_again_after_a_second() -> None:
     assert await shared.get() == "found"
 
 
-async def test_other_work_goes_on_while_the_text_is_made() -> None:
+async def test_other_work_continues_while_the_text_is_rendered() -> None:
     metrics = Metrics()
     rounds = 0
 

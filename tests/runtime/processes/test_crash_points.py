@@ -1,4 +1,4 @@
-"""Crash points: nothing at all when unset, and an immediate end when set."""
+"""Crash points: no effect when unset, and an immediate end when set."""
 
 import asyncio
 import sys
@@ -62,7 +62,7 @@ async def test_a_port_with_crash_points_that_are_not_reached_works_as_before() -
     assert crashing(venue, "send:0").name == "venue"
 
 
-async def test_a_crash_point_that_is_reached_ends_the_process_at_once() -> None:
+async def test_a_crash_point_that_is_reached_ends_the_process_immediately() -> None:
     async with running(["-c", CRASHES], environment={}, python=sys.executable) as process:
         code = await process.ends(within_seconds=20)
 

@@ -11,7 +11,7 @@ from tests.support.servers import PostgresServer
 from tools.devstack.database_roles import PASSWORD_SETTINGS, migrate_settings, role_url
 
 
-async def test_it_makes_the_roles_and_shows_no_password(postgres_server: PostgresServer) -> None:
+async def test_it_creates_the_roles_and_shows_no_password(postgres_server: PostgresServer) -> None:
     url = await postgres_server.create_database()
     settings = migrate_settings(url)
 
@@ -33,7 +33,7 @@ async def test_without_an_address_it_names_the_setting() -> None:
     assert await says("migrate", {}, "DATABASE_URL is not set") == BAD_SETTINGS
 
 
-async def test_a_role_that_may_make_no_roles_is_told_what_to_do(postgres_server: PostgresServer) -> None:
+async def test_a_role_that_may_not_create_roles_gets_instructions(postgres_server: PostgresServer) -> None:
     url = await postgres_server.create_database()
     connection = await asyncpg.connect(url)
     await connection.execute("CREATE ROLE small LOGIN PASSWORD 'small-password'")

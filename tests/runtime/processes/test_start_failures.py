@@ -1,4 +1,4 @@
-"""What a process says when it cannot start: a sentence with what to do, an exit code, and no traceback."""
+"""Errors of a process that cannot start: a message with the fix, an exit code, and no traceback."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ PROCESSES = ("api", "worker", "ingest")
 
 @asynccontextmanager
 async def ended(name: str, environment: Mapping[str, str], *, is_cold: bool = False) -> AsyncIterator[RunningProcess]:
-    """The process after its end."""
+    """Return the process after its end."""
     given = {"TOKEN_SECRET": TOKEN_SECRET, "BROADCAST_KEY": BROADCAST_KEY}
     settings = given | {"LOG_FORMAT": "plain", "PORT": str(free_port())} | dict(environment)
     async with running(["-m", "runtime", name], environment=settings, is_cold=is_cold) as process:
@@ -31,7 +31,7 @@ async def ended(name: str, environment: Mapping[str, str], *, is_cold: bool = Fa
 
 
 async def says(name: str, environment: Mapping[str, str], *words: str, is_cold: bool = False) -> int:
-    """Run it to its end, look for the words in its last line, and give its exit code."""
+    """Run it to its end, find the words in its last line, and return its exit code."""
     async with ended(name, environment, is_cold=is_cold) as process:
         pass
     text = "\n".join(process.output)
@@ -42,31 +42,33 @@ async def says(name: str, environment: Mapping[str, str], *words: str, is_cold: 
 
 
 def with_login(url: str, login: str) -> str:
-    """The URL with another user and password."""
+    """Return the URL with another user and password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
 
 
 def with_name(url: str, name: str) -> str:
-    """The URL of another database of the same server."""
+    """Return the URL of another database of the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-async def test_a_process_without_a_key_to_sign_and_verify_says_how_to_make_one(name: str) -> None:
+async def test_a_process_without_a_key_to_sign_and_verify_explains_how_to_create_one(name: str) -> None:
     environment = {"DATABASE_URL": "postgresql://user@127.0.0.1/name", "REDIS_URL": "redis://127.0.0.1/0"}
 
     words = ("BROADCAST_KEY is not set", "openssl rand -hex 32")
     assert await says(name, environment | {"BROADCAST_KEY": ""}, *words, is_cold=True) == BAD_SETTINGS
 
 
-async def test_migrating_without_a_database_says_that_it_cannot_be_reached() -> None:
+async def test_migrating_without_a_database_reports_that_it_cannot_be_reached() -> None:
     url = f"postgresql://user:password@127.0.0.1:{free_port()}/name"
 
     assert await says("migrate", {"DATABASE_URL": url}, "PostgreSQL cannot be reached", "Start it") == FAILED
 
 
-async def test_migrating_with_a_wrong_password_says_that_the_login_is_refused(postgres_server: PostgresServer) -> None:
+async def test_migrating_with_a_wrong_password_reports_that_the_login_is_refused(
+    postgres_server: PostgresServer,
+) -> None:
     url = with_login(postgres_server.url, "fillwire:another-password")
 
     async with ended("migrate", {"DATABASE_URL": url}) as process:
@@ -77,7 +79,7 @@ async def test_migrating_with_a_wrong_password_says_that_the_login_is_refused(po
 
 
 @pytest.mark.parametrize("name", ["migrate", "api"])
-async def test_a_host_that_nobody_knows_is_named(name: str, redis_url: str) -> None:
+async def test_an_unknown_host_is_named(name: str, redis_url: str) -> None:
     environment = {
         "DATABASE_URL": "postgresql://user:password@no-such-host.invalid/name?sslmode=require",
         "REDIS_URL": redis_url,
@@ -98,17 +100,17 @@ async def test_a_host_that_nobody_knows_is_named(name: str, redis_url: str) -> N
     ],
 )
 async def test_an_option_that_cannot_be_fulfilled_ends_a_process_with_a_sentence(
-    name: str, options: str, words: tuple[str, ...], kept_database_url: str, redis_url: str
+    name: str, options: str, words: tuple[str, ...], shared_database_url: str, redis_url: str
 ) -> None:
-    environment = {"DATABASE_URL": f"{kept_database_url}?{options}", "REDIS_URL": redis_url}
+    environment = {"DATABASE_URL": f"{shared_database_url}?{options}", "REDIS_URL": redis_url}
 
     assert await says(name, environment, *words) == BAD_SETTINGS
 
 
 async def test_a_variable_of_libpq_that_cannot_be_used_ends_a_process_with_a_sentence(
-    kept_database_url: str, redis_url: str
+    shared_database_url: str, redis_url: str
 ) -> None:
-    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": redis_url, "PGTARGETSESSIONATTRS": "fastest"}
+    environment = {"DATABASE_URL": shared_database_url, "REDIS_URL": redis_url, "PGTARGETSESSIONATTRS": "fastest"}
 
     assert await says("ingest", environment, "DATABASE_URL", "PG…", "target_session_attrs") == BAD_SETTINGS
 
@@ -152,10 +154,10 @@ async def test_a_process_over_older_tables_names_the_command_that_renews_them(
 
 @pytest.mark.parametrize("name", PROCESSES)
 async def test_a_process_with_another_prefix_than_the_stored_one_does_not_start(
-    name: str, kept_database_url: str, valkey_server: TestServer
+    name: str, shared_database_url: str, valkey_server: TestServer
 ) -> None:
     environment = {
-        "DATABASE_URL": kept_database_url,
+        "DATABASE_URL": shared_database_url,
         "REDIS_URL": valkey_server.url,
         "INSTALLATION_PREFIX": "another",
     }
@@ -163,8 +165,8 @@ async def test_a_process_with_another_prefix_than_the_stored_one_does_not_start(
     assert await says(name, environment, "INSTALLATION_PREFIX is another", "python -m runtime migrate") == BAD_SETTINGS
 
 
-async def test_a_prefix_that_cannot_begin_an_id_is_refused(kept_database_url: str, redis_url: str) -> None:
-    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": redis_url, "INSTALLATION_PREFIX": "with-a-dash"}
+async def test_a_prefix_that_cannot_begin_an_id_is_refused(shared_database_url: str, redis_url: str) -> None:
+    environment = {"DATABASE_URL": shared_database_url, "REDIS_URL": redis_url, "INSTALLATION_PREFIX": "with-a-dash"}
 
     assert await says("worker", environment, "INSTALLATION_PREFIX", "2 to 15 characters") == BAD_SETTINGS
 
@@ -187,12 +189,12 @@ async def test_a_process_with_a_name_of_no_database_does_not_start(
         ("exchange", "EXCHANGE_PORT"),
     ],
 )
-async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
-    name: str, setting: str, kept_database_url: str, valkey_server: TestServer
+async def test_a_port_in_use_is_reported_with_its_setting(
+    name: str, setting: str, shared_database_url: str, valkey_server: TestServer
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
-        environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url, setting: port}
+        environment = {"DATABASE_URL": shared_database_url, "REDIS_URL": valkey_server.url, setting: port}
 
         async with ended(name, environment) as process:
             text = "\n".join(process.output)
@@ -203,10 +205,10 @@ async def test_a_taken_port_is_told_with_the_setting_that_moves_it(
     assert process.exit_code == BAD_SETTINGS
 
 
-async def test_an_address_for_the_probes_that_is_not_ours_is_told_with_its_setting(
-    kept_database_url: str, valkey_server: TestServer
+async def test_an_address_for_the_probes_that_is_not_local_is_reported_with_its_setting(
+    shared_database_url: str, valkey_server: TestServer
 ) -> None:
-    environment = {"DATABASE_URL": kept_database_url, "REDIS_URL": valkey_server.url}
+    environment = {"DATABASE_URL": shared_database_url, "REDIS_URL": valkey_server.url}
     elsewhere = {"METRICS_PORT": str(free_port()), "METRICS_HOST": "203.0.113.1"}
 
     assert (

@@ -1,4 +1,4 @@
-"""The clock of the pauses of look-ups."""
+"""The clock of the pauses between look-ups."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Settings of trusted documents: a process that could not run one of them does not start, and says which."""
+"""Settings of trusted documents: a process that could not execute one of them does not start, and names it."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ BAD = "query Renamed { viewer { customerId } }"
 
 
 def manifest(folder: Path, *texts: str) -> str:
-    """A manifest in Apollo's format."""
+    """Return a manifest in Apollo's format."""
     operations = [
         {"id": str(number), "name": text.split()[1], "type": "query", "body": text} for number, text in enumerate(texts)
     ]
@@ -61,7 +61,7 @@ async def test_an_api_does_not_start_on_settings_that_name_no_documents(
 
 
 async def refuses_to_start(settings: dict[str, str]) -> str:
-    """What an API that must not start with these settings says."""
+    """Return the error of an API that must not start with these settings."""
     given = {"TOKEN_SECRET": TOKEN_SECRET, "BROADCAST_KEY": BROADCAST_KEY}
     environment = {**given, "LOG_FORMAT": "plain", **settings}
     async with running(["-m", "runtime", "api"], environment=environment) as process:

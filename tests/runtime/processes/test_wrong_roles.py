@@ -20,11 +20,11 @@ INSTRUMENTS = "isin,symbol,name,currency,tick_size,lot_size,tradable\nUS03783310
 
 @pytest.mark.parametrize(("name", "given"), [("worker", "api"), ("api", "operator")])
 async def test_a_process_with_the_role_of_another_is_not_ready(
-    name: str, given: str, kept_database_url: str, valkey_server: TestServer
+    name: str, given: str, shared_database_url: str, valkey_server: TestServer
 ) -> None:
     port = free_port()
     environment = {
-        "DATABASE_URL": role_url(kept_database_url, given),
+        "DATABASE_URL": role_url(shared_database_url, given),
         "REDIS_URL": valkey_server.url,
         "TOKEN_SECRET": TOKEN_SECRET,
         "BROADCAST_KEY": BROADCAST_KEY,
@@ -49,7 +49,7 @@ async def test_a_process_with_the_role_of_another_is_not_ready(
     assert f"ends with _{name}" in line
 
 
-async def test_a_redis_user_that_is_refused_is_told_from_a_redis_that_is_away(redis_url: str) -> None:
+async def test_a_redis_user_that_is_refused_is_distinguished_from_an_unreachable_redis(redis_url: str) -> None:
     server = redis_url.rpartition("@")[2]
     async with Redis.from_url(redis_url) as redis:
         await redis.execute_command(
@@ -84,13 +84,13 @@ async def test_a_redis_user_that_is_refused_is_told_from_a_redis_that_is_away(re
         ("instruments import {file}", "api"),
     ],
 )
-async def test_a_command_with_the_role_of_a_process_says_whose_it_needs(
-    command: str, given: str, kept_database_url: str, tmp_path: Path
+async def test_a_command_with_the_role_of_a_process_names_the_role_that_it_needs(
+    command: str, given: str, shared_database_url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "instruments.csv"
     file.write_text(INSTRUMENTS)
     arguments = ["-m", "runtime", *command.format(file=file).split()]
-    environment = {"DATABASE_URL": role_url(kept_database_url, given)}
+    environment = {"DATABASE_URL": role_url(shared_database_url, given)}
 
     async with running(arguments, environment=environment) as process:
         exit_code = await process.ends(within_seconds=WITHIN_SECONDS)
@@ -103,10 +103,10 @@ async def test_a_command_with_the_role_of_a_process_says_whose_it_needs(
 
 
 async def test_an_api_that_cannot_read_revocations_ends_with_a_sentence(
-    kept_database_url: str, valkey_server: TestServer
+    shared_database_url: str, valkey_server: TestServer
 ) -> None:
     environment = {
-        "DATABASE_URL": role_url(kept_database_url, "ingest"),
+        "DATABASE_URL": role_url(shared_database_url, "ingest"),
         "REDIS_URL": valkey_server.url,
         "TOKEN_SECRET": TOKEN_SECRET,
         "BROADCAST_KEY": BROADCAST_KEY,

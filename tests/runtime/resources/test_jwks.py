@@ -1,4 +1,4 @@
-"""The issuer's keys over HTTP: read again when it is time or a token names a new one, and kept whatever is answered."""
+"""The issuer's keys over HTTP: read again at intervals or when a token names a new one, and kept after any failure."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ async def test_a_token_of_a_new_key_is_accepted_once_the_keys_were_read_again(
     assert len(heard[0]) == 2
 
 
-async def test_however_many_tokens_name_unknown_keys_they_cause_one_read_in_an_interval(
+async def test_any_number_of_tokens_with_unknown_keys_causes_one_read_in_an_interval(
     issuer: TokenIssuer, session: aiohttp.ClientSession, telemetry: RecordingTelemetry
 ) -> None:
     seconds = 0.0
@@ -83,7 +83,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("answer", MALFORMED.values(), ids=MALFORMED)
-async def test_the_known_keys_stay_in_force_whatever_the_issuer_answers(
+async def test_the_known_keys_stay_in_use_for_any_answer_of_the_issuer(
     issuer: TokenIssuer, keys: IssuerKeys, telemetry: RecordingTelemetry, answer: bytes
 ) -> None:
     issuer.key_set = answer
@@ -102,7 +102,7 @@ async def test_the_known_keys_stay_in_force_whatever_the_issuer_answers(
     assert telemetry.gauges[Metric.TOKEN_KEYS_AGE_SECONDS] == 0
 
 
-async def test_a_bad_entry_beside_the_keys_is_counted_and_said_once(
+async def test_an_invalid_entry_among_the_keys_is_counted_and_logged_once(
     issuer: TokenIssuer, keys: IssuerKeys, telemetry: RecordingTelemetry
 ) -> None:
     good = public_entry(issuer.keys["first"], "first")
@@ -118,7 +118,7 @@ async def test_a_bad_entry_beside_the_keys_is_counted_and_said_once(
     assert "secret-of-the-issuer" not in repr(telemetry.events)
 
 
-async def test_without_any_key_the_process_is_not_ready_and_asks_until_there_is_one(
+async def test_without_any_key_the_process_is_not_ready_and_retries_until_there_is_one(
     issuer: TokenIssuer,
     session: aiohttp.ClientSession,
     telemetry: RecordingTelemetry,
@@ -159,7 +159,7 @@ async def test_the_last_keys_are_in_force_from_the_start_while_the_issuer_is_awa
     assert kept.thumbprints == keys.held.keys.thumbprints
 
 
-async def test_a_cache_that_cannot_be_written_or_read_is_said_and_does_no_harm(
+async def test_a_cache_that_cannot_be_written_or_read_is_logged_and_harmless(
     issuer: TokenIssuer, session: aiohttp.ClientSession, telemetry: RecordingTelemetry, tmp_path: Path
 ) -> None:
     nowhere = KeyCache(path=tmp_path / "missing" / "cache.json", issuer=issuer.address)

@@ -1,4 +1,4 @@
-"""The file with the issuer's last keys: whole, for its owner alone, and of this issuer."""
+"""The file with the issuer's last keys: complete, readable only by its owner, and of this issuer."""
 
 import stat
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_what_was_written_is_read_again(cache: KeyCache) -> None:
     assert list(cache.path.parent.iterdir()) == [cache.path]
 
 
-def test_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it(cache: KeyCache) -> None:
+def test_a_file_that_cannot_be_replaced_stays_and_no_other_file_is_left(cache: KeyCache) -> None:
     cache.path.mkdir()
 
     with pytest.raises(OSError):  # noqa: PT011 - its text is the operating system's
@@ -63,5 +63,5 @@ def test_the_keys_of_another_issuer_are_not_used(cache: KeyCache) -> None:
 def test_a_file_without_a_usable_key_is_not_used(cache: KeyCache, content: bytes) -> None:
     cache.path.write_bytes(content)
 
-    with pytest.raises(ValueError):  # noqa: PT011 - whatever the file holds
+    with pytest.raises(ValueError):  # noqa: PT011 - for any content of the file
         cache.read()

@@ -1,4 +1,4 @@
-"""Where the issuer's keys come from: a file, an address, discovery; in bounded time, and from nowhere else."""
+"""Sources of the issuer's keys: a file, an address, discovery; in bounded time, and no other source."""
 
 import asyncio
 from pathlib import Path
@@ -59,7 +59,7 @@ async def test_a_file_is_read_again_as_an_address_is(
     assert await state(keys) == "stale"
 
 
-async def test_the_keys_are_found_by_the_issuer_alone(
+async def test_the_keys_are_found_by_issuer_discovery(
     issuer: TokenIssuer, session: aiohttp.ClientSession, telemetry: RecordingTelemetry
 ) -> None:
     keys = keys_from(discovered_source(session, issuer.address), issuer, telemetry)
@@ -78,7 +78,7 @@ async def test_the_keys_are_found_by_the_issuer_alone(
         {"jwks_uri": ["http://127.0.0.1"]},
     ],
 )
-async def test_a_configuration_of_another_issuer_or_without_address_gives_no_keys(
+async def test_a_configuration_of_another_issuer_or_without_address_has_no_keys(
     issuer: TokenIssuer,
     session: aiohttp.ClientSession,
     telemetry: RecordingTelemetry,

@@ -20,7 +20,7 @@ SEVERAL = {"sub": "trader7", "accounts": ["acme", "beta"], "scope": "orders:plac
 
 
 def process() -> Process:
-    """An API with the settings of the environment."""
+    """Run an API with the settings of the environment."""
     telemetry = ProcessTelemetry(Metrics(), get_logger())
     return Process(name="api", settings=load_settings(), telemetry=telemetry, stop=asyncio.Event())
 

@@ -1,4 +1,4 @@
-"""Websockets are opened at a pace: one after the other, those of different peers by turns."""
+"""Websockets are opened at a limited rate: sequentially, alternating between clients."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ PER_SECOND = 50
 
 
 class Hall:
-    """Notes who was let in, and when."""
+    """Records who was admitted, and when."""
 
     def __init__(self) -> None:
         self.entered: list[str] = []
@@ -21,12 +21,12 @@ class Hall:
         self._changed = asyncio.Event()
 
     def enter(self, *names: str) -> None:
-        """Ask to be let in; the name's first letter is the peer's address."""
+        """Wait for admission; the name's first letter is the client's address."""
         for name in names:
             self.handshakes.schedule(name[0], self.opening(name))
 
     def opening(self, name: str) -> Callable[[], bool]:
-        """What lets it in. Who has gone is written in capitals."""
+        """Return the admission. Disconnected clients are in capitals."""
 
         def open_() -> bool:
             self.entered.append(name)
@@ -37,14 +37,14 @@ class Hall:
         return open_
 
     async def are_all_in(self, count: int) -> None:
-        """Wait until so many have been let in."""
+        """Wait until that number has been admitted."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while len(self.entered) < count:
                 self._changed.clear()
                 await self._changed.wait()
 
 
-async def test_the_first_one_is_opened_at_once_and_the_others_at_the_pace() -> None:
+async def test_the_first_one_is_opened_immediately_and_the_others_at_the_rate() -> None:
     hall = Hall()
 
     hall.enter("a1", "a2", "a3")
@@ -55,7 +55,7 @@ async def test_the_first_one_is_opened_at_once_and_the_others_at_the_pace() -> N
     assert hall.moments[2] - hall.moments[0] >= 2 / PER_SECOND - 0.002
 
 
-async def test_a_peer_with_many_does_not_keep_the_others_waiting() -> None:
+async def test_a_peer_with_many_does_not_delay_the_others() -> None:
     hall = Hall()
 
     hall.enter("a1", "a2", "a3", "a4", "b1", "c1")
@@ -65,7 +65,7 @@ async def test_a_peer_with_many_does_not_keep_the_others_waiting() -> None:
 
 
 @pytest.mark.parametrize("peers", ["ABCD", "AAAA"])
-async def test_who_has_gone_meanwhile_costs_no_turn(peers: str) -> None:
+async def test_a_disconnected_client_is_skipped(peers: str) -> None:
     hall = Hall()
     hall.enter("a1", *(f"{peer}{number}" for number, peer in enumerate(peers)), "e1")
 
@@ -76,7 +76,7 @@ async def test_who_has_gone_meanwhile_costs_no_turn(peers: str) -> None:
     assert entered_at - hall.moments[0] < (len(peers) + 1) / PER_SECOND
 
 
-async def test_after_a_while_without_any_the_next_one_is_opened_at_once_again() -> None:
+async def test_after_a_while_without_any_the_next_one_is_opened_immediately_again() -> None:
     hall = Hall()
     hall.enter("a1", "a2")
     await hall.are_all_in(2)
@@ -91,9 +91,9 @@ async def test_after_a_while_without_any_the_next_one_is_opened_at_once_again() 
     assert hall.entered[-1] == "b1"
 
 
-async def test_one_that_fails_in_its_turn_is_told_and_those_behind_it_are_opened() -> None:
-    hall, told = Hall(), list[object]()
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+async def test_one_that_fails_is_logged_and_the_next_ones_are_opened() -> None:
+    hall, reported = Hall(), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context.get("exception")))
     failure = RuntimeError("it fails")
 
     def fail() -> bool:
@@ -105,10 +105,10 @@ async def test_one_that_fails_in_its_turn_is_told_and_those_behind_it_are_opened
     await hall.are_all_in(3)
 
     assert hall.entered == ["a1", "c1", "d1"]
-    assert told == [failure]
+    assert reported == [failure]
 
 
-async def test_one_that_fails_at_once_tells_who_entered_it() -> None:
+async def test_one_that_fails_immediately_raises_in_its_caller() -> None:
     hall = Hall()
 
     def fail() -> bool:

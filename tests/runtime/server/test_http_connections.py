@@ -1,4 +1,4 @@
-"""HTTP connections: whoever sends nothing, too slowly, or does not read holds no place for long."""
+"""HTTP connections: a client that sends nothing, sends too slowly, or does not read is disconnected soon."""
 
 import asyncio
 import errno
@@ -32,7 +32,7 @@ ASK = b"GET / HTTP/1.1\r\nhost: fillwire\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def test_who_sends_nothing_makes_room_for_who_asks() -> None:
+async def test_a_silent_connection_makes_room_for_a_request() -> None:
     async with running(HttpLimits(connections_max=3)) as site:
         idle = [await site.connect() for _ in range(3)]
 
@@ -41,7 +41,7 @@ async def test_who_sends_nothing_makes_room_for_who_asks() -> None:
         assert await answer(idle[2]) == 200
 
 
-async def test_when_every_connection_is_served_one_more_is_told_to_try_again() -> None:
+async def test_when_every_connection_is_served_one_more_is_asked_to_retry() -> None:
     async with running(HttpLimits(connections_max=2)) as site:
         busy = [await site.connect() for _ in range(2)]
         for number, (_, writer) in enumerate(busy, start=1):
@@ -72,7 +72,7 @@ async def test_a_connection_is_used_again_and_cut_when_its_next_request_stays_aw
         assert await is_cut(streams)
 
 
-async def test_requests_sent_behind_each_other_are_all_answered() -> None:
+async def test_pipelined_requests_are_all_answered() -> None:
     async with running(HttpLimits(connections_max=10)) as site:
         reader, writer = await site.connect()
         writer.write(ASK * 3)
@@ -87,7 +87,7 @@ async def test_who_does_not_read_the_answer_is_cut_and_leaves_nothing_in_the_ker
         narrow.connect(("127.0.0.1", site.port))
         narrow.sendall(b"GET /large HTTP/1.1\r\nhost: fillwire\r\n\r\n")
 
-        # A reset comes at once, even to who has not read; an end would come behind the unread bytes.
+        # A reset arrives immediately, even at a client that has not read; a FIN would come after the unread bytes.
         await eventually(lambda: has_been_reset(narrow), within_seconds=DEADLINE_SECONDS)
         narrow.close()
 
@@ -117,7 +117,7 @@ async def test_each_request_has_a_head_of_its_own() -> None:
         assert [await status(reader) for _ in range(3)] == [200, 200, 200]
 
 
-async def test_who_sends_more_requests_behind_each_other_than_may_wait_is_cut() -> None:
+async def test_a_client_with_too_many_pipelined_requests_is_disconnected() -> None:
     async with running(HttpLimits(connections_max=10)) as site:
         reader, writer = await site.connect()
         writer.write(ASK * (PIPELINED_MAX + 2))
@@ -125,7 +125,7 @@ async def test_who_sends_more_requests_behind_each_other_than_may_wait_is_cut() 
         assert await is_cut((reader, writer))
 
 
-async def test_an_upgrade_behind_a_request_that_is_not_answered_yet_ends_the_connection() -> None:
+async def test_an_upgrade_after_a_request_that_is_not_answered_yet_ends_the_connection() -> None:
     async with running(HttpLimits(connections_max=10, request_seconds=0.2)) as site:
         reader, writer = await site.connect()
         writer.write(
@@ -136,7 +136,7 @@ async def test_an_upgrade_behind_a_request_that_is_not_answered_yet_ends_the_con
         assert await is_cut((reader, writer))
 
 
-async def test_a_websocket_waits_for_its_turn_while_requests_are_served() -> None:
+async def test_a_websocket_waits_to_be_opened_while_requests_are_served() -> None:
     async with running(HttpLimits(connections_max=10, upgrades_per_second=4)) as site:
         first, second, third = [await upgrading(site) for _ in range(3)]
         assert await head_of(first) == 403
@@ -147,7 +147,7 @@ async def test_a_websocket_waits_for_its_turn_while_requests_are_served() -> Non
         assert await head_of(second) == 403
 
 
-async def test_a_websocket_whose_turn_does_not_come_in_time_is_cut() -> None:
+async def test_a_websocket_not_opened_in_time_is_closed() -> None:
     async with running(HttpLimits(connections_max=10, upgrades_per_second=1, request_seconds=0.3)) as site:
         first, second = [await upgrading(site) for _ in range(2)]
         assert await head_of(first) == 403
@@ -155,20 +155,20 @@ async def test_a_websocket_whose_turn_does_not_come_in_time_is_cut() -> None:
         assert await is_cut(second)
 
 
-async def test_a_websocket_that_fails_to_be_opened_in_its_turn_is_told_and_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    failure, told = RuntimeError("it fails"), list[object]()
+async def test_a_websocket_that_fails_while_waiting_is_logged_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure, reported = RuntimeError("it fails"), list[object]()
 
     def fail(_: HttpToolsProtocol) -> None:
         raise failure
 
     async with running(HttpLimits(connections_max=10, upgrades_per_second=4)) as site:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context.get("exception")))
         first, second = [await upgrading(site) for _ in range(2)]
         assert await head_of(first) == 403
         monkeypatch.setattr(HttpToolsProtocol, "handle_websocket_upgrade", fail)
 
         assert await is_cut(second)
-        assert told == [failure]
+        assert reported == [failure]
 
 
 def test_a_connection_that_has_ended_already_can_be_cut() -> None:
@@ -182,7 +182,7 @@ def test_a_connection_that_has_ended_already_can_be_cut() -> None:
 
 
 class EndedTransport(asyncio.Transport):
-    """As uvloop's is: its socket says ValueError once it has ended."""
+    """Like uvloop's: its socket raises ValueError after its end."""
 
     is_aborted = False
 
@@ -207,7 +207,7 @@ async def test_a_connection_in_use_may_be_idle_longer_than_a_request_may_take() 
         assert await answer(streams) == 200
 
 
-async def test_an_idle_connection_ends_after_the_time_that_it_is_kept() -> None:
+async def test_an_idle_connection_ends_after_the_keep_alive_time() -> None:
     async with running(HttpLimits(connections_max=10, keep_alive_seconds=0.2)) as site:
         streams = await site.connect()
         assert await answer(streams) == 200
@@ -215,7 +215,7 @@ async def test_an_idle_connection_ends_after_the_time_that_it_is_kept() -> None:
         assert await is_cut(streams)
 
 
-async def test_empty_lines_between_requests_do_not_keep_a_connection() -> None:
+async def test_empty_lines_between_requests_do_not_keep_a_connection_open() -> None:
     async with running(HttpLimits(connections_max=10, request_seconds=0.2, keep_alive_seconds=1.0)) as site:
         streams = await site.connect()
         assert await answer(streams) == 200
@@ -238,7 +238,7 @@ async def test_who_reads_slowly_and_steadily_gets_the_whole_answer() -> None:
                 read = 0
                 while read < LONG_BYTES:
                     read += len(await loop.sock_recv(narrow, 40_000))
-                    await asyncio.sleep(0.01)  # The pace of the peer.
+                    await asyncio.sleep(0.01)  # The client's rate.
 
 
 def has_been_reset(connection: socket.socket) -> bool:
@@ -248,7 +248,7 @@ def has_been_reset(connection: socket.socket) -> bool:
 
 @dataclass(kw_only=True)
 class Site:
-    """A server's port and what its pages do. `held` counts the requests that wait for `released`."""
+    """A server's port and the behavior of its pages. `held` counts the requests that wait for `released`."""
 
     port: int = 0
     held: int = 0
@@ -257,13 +257,13 @@ class Site:
     _opened: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def connect(self) -> Streams:
-        """A connection, cut with the site."""
+        """Open a connection, closed with the site."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         self._opened.append(writer)
         return reader, writer
 
     def routes(self) -> Sequence[Route]:
-        """The pages."""
+        """Return the pages."""
         return [
             Route("/", self._answer, methods=["GET", "POST"]),
             Route("/held", self._hold),
@@ -276,7 +276,7 @@ class Site:
         self.refused += 1
 
     async def close(self) -> None:
-        """Cut every connection, and let go what is held: the server would wait for it."""
+        """Close every connection, and release waiting requests: the server would wait for them."""
         self.released.set()
         for writer in self._opened:
             writer.transport.abort()
@@ -301,7 +301,7 @@ class Site:
 
 @asynccontextmanager
 async def running(limits: HttpLimits) -> AsyncIterator[Site]:
-    """A server with these limits."""
+    """Run a server with these limits."""
     site = Site()
     async with serving(Starlette(routes=site.routes()), limits=limits, refused=site.refuse) as (site.port, _):
         try:
@@ -311,27 +311,27 @@ async def running(limits: HttpLimits) -> AsyncIterator[Site]:
 
 
 async def upgrading(site: Site) -> Streams:
-    """A connection that asks to become a websocket. The site has none: it is answered 403 when its turn comes."""
+    """Open a connection that requests a websocket. The site has none: it is answered 403 when it is handled."""
     reader, writer = await site.connect()
     writer.write(UPGRADE)
     return reader, writer
 
 
 async def head_of(streams: Streams) -> int:
-    """The status of the answer to a handshake."""
+    """Return the status of the answer to a handshake."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         return int((await streams[0].readuntil(b"\r\n\r\n")).split(b" ")[1])
 
 
 async def answer(streams: Streams) -> int:
-    """Ask, and give the status of the answer."""
+    """Send a request, and return the status of the answer."""
     reader, writer = streams
     writer.write(ASK)
     return await status(reader)
 
 
 async def status(reader: asyncio.StreamReader) -> int:
-    """The status of the next answer, its body read."""
+    """Return the status of the next answer, with its body read."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = next(line for line in head.splitlines() if line.startswith("content-length:"))

@@ -1,4 +1,4 @@
-"""A process holds as many connections as its settings say, where the operating system lets it."""
+"""A process accepts as many connections as its settings allow, where the operating system supports it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A server that accepts at a pace: a flood of connections costs no more than that."""
+"""A server with a rate of accepted connections: a flood of connections costs no more than that."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ SITE = Starlette(routes=[Route("/", root)])
 
 
 async def ask(port: int) -> bytes:
-    """One request over a new connection; all that comes until the server ends it."""
+    """Send one request over a new connection; return everything until the server ends it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(ASK * 2)
@@ -71,7 +71,7 @@ async def test_idle_connections_make_room() -> None:
             writer.transport.abort()
 
 
-async def test_a_stopping_server_accepts_no_more() -> None:
+async def test_a_stopping_server_stops_accepting() -> None:
     async with serving(SITE, limits=LIMITS) as (port, task):
         assert await ask(port)
         task.cancel()

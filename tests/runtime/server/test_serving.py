@@ -1,4 +1,4 @@
-"""Serving: a process that is asked to stop finishes what it has begun, and closes every socket properly."""
+"""Serving: a stopping process finishes open requests, and closes every socket properly."""
 
 import asyncio
 import socket
@@ -31,7 +31,7 @@ SERVICE_RESTART = 1012
 async def serving(
     application: Starlette, *, limits: HttpLimits | None = None, refused: Callable[[], None] = nothing_to_count
 ) -> AsyncIterator[tuple[int, asyncio.Task[None]]]:
-    """The application on a port of its own, served by a task that a test may cancel as a stopping process does."""
+    """Serve the application on a free port, by a task that a test may cancel like a stopping process."""
     port = free_port()
     task = asyncio.create_task(
         serve(
@@ -135,7 +135,7 @@ async def test_a_peer_that_misbehaves_takes_no_answer_from_the_others_when_the_p
         asking = asyncio.create_task(session.get(f"http://127.0.0.1:{port}/slow"))
         await begun.wait()
         with await misbehave(port):
-            # One more answer: what was sent before has been read by then.
+            # One more answer: everything sent before it has been read.
             async with session.get(f"http://127.0.0.1:{port}/"):
                 task.cancel()
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A text that is framed once for all sockets goes out as every other text does, and stays where another would stay."""
+"""A text that is framed once for all sockets is sent like every other text, and buffered like it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -53,7 +53,7 @@ async def test_every_socket_gets_the_frame_that_a_plain_text_has(text: str) -> N
     assert shared.frame is not None
 
 
-async def test_texts_that_go_out_together_come_as_messages_of_their_own_in_order() -> None:
+async def test_texts_sent_together_arrive_as_separate_messages_in_order() -> None:
     shared = [SharedText(text) for text in TEXTS]
 
     async def talk(websocket: WebSocket) -> None:
@@ -62,13 +62,13 @@ async def test_texts_that_go_out_together_come_as_messages_of_their_own_in_order
         await websocket.send_text("the end")
 
     async with serving(talk) as port, raw_socket(port, path="/ws") as peer:
-        told = [(await peer.next_frame()).payload.decode() for _ in range(2 * len(TEXTS) + 1)]
+        reported = [(await peer.next_frame()).payload.decode() for _ in range(2 * len(TEXTS) + 1)]
 
-    assert told == [*TEXTS, *reversed(TEXTS), "the end"]
+    assert reported == [*TEXTS, *reversed(TEXTS), "the end"]
 
 
 @pytest.mark.parametrize("send", [send_plain, send_shared])
-async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(send: Tell) -> None:
+async def test_nothing_is_sent_to_a_client_that_has_sent_a_close_frame(send: Tell) -> None:
     met: asyncio.Queue[str] = asyncio.Queue()
     may_send = asyncio.Event()
 
@@ -78,7 +78,7 @@ async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(send: Tell) -> No
             while True:
                 await send(websocket, SharedText("news"))
                 await asyncio.sleep(0)
-        except Exception as error:  # the test looks at it
+        except Exception as error:  # the test reads it
             met.put_nowait(type(error).__name__)
             raise
 
@@ -92,7 +92,7 @@ async def test_nothing_is_sent_to_a_peer_that_has_said_goodbye(send: Tell) -> No
 
 
 @pytest.mark.parametrize("content", [{"text": "news"}, {"texts": [SharedText("news")]}])
-async def test_nothing_is_sent_behind_our_own_goodbye(content: dict[str, object]) -> None:
+async def test_nothing_is_sent_after_our_own_close_frame(content: dict[str, object]) -> None:
     met: asyncio.Queue[str] = asyncio.Queue()
 
     async def talk(websocket: WebSocket) -> None:
@@ -111,14 +111,14 @@ async def test_nothing_is_sent_behind_our_own_goodbye(content: dict[str, object]
 
 
 async def rest_of(peer: RawSocket) -> bytes:
-    """Whatever still comes until the connection ends."""
+    """Return everything until the connection ends."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         return await peer.reader.read()
 
 
 @asynccontextmanager
 async def serving(talk: Talk) -> AsyncIterator[int]:
-    """A websocket at /ws that talks so once it is accepted; gives its port."""
+    """Serve a websocket at /ws with that conversation after its acceptance; yield its port."""
 
     async def accept(websocket: WebSocket) -> None:
         await websocket.accept()

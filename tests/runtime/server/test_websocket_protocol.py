@@ -1,4 +1,4 @@
-"""Websockets whose peer does not read, does not answer, or does not go: their connections end all the same."""
+"""Websockets whose client does not read, does not answer, or does not close: their connections end anyway."""
 
 import asyncio
 import gc
@@ -43,7 +43,7 @@ async def test_a_peer_that_only_pings_and_reads_nothing_is_cut() -> None:
     async with serving() as (port, ended):
         narrow = await connected(port)
 
-        # The pongs fill every buffer on the way, and the application, which sends nothing, has no deadline to miss.
+        # The pongs fill every buffer in between, and the application, which sends nothing, has no deadline to miss.
         with narrow, pytest.raises(ConnectionResetError):
             await asyncio.wait_for(flood(narrow, frame(b"x" * 125, opcode=PING) * 1_000), DEADLINE_SECONDS)
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
@@ -58,7 +58,7 @@ async def test_a_peer_that_answers_no_ping_is_closed_with_1001_which_clients_ret
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 
-async def test_a_peer_that_goes_on_talking_after_it_was_closed_is_cut() -> None:
+async def test_a_client_that_still_sends_after_the_close_is_disconnected() -> None:
     async with serving() as (port, ended), raw_socket(port, path="/ws") as peer:
         await peer.send(frame(b"x" * 2 * LIMITS.message_max_bytes))
         assert (await peer.next_frame()).opcode == CLOSE
@@ -83,7 +83,7 @@ async def test_an_upgrade_that_is_no_handshake_is_answered_with_400_and_its_conn
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-async def test_a_flood_is_told_late_and_what_it_brought_is_dropped() -> None:
+async def test_a_flood_is_answered_late_and_its_messages_are_dropped() -> None:
     loop = asyncio.get_running_loop()
     async with serving(FEW) as (port, ended), raw_socket(port, path="/ws") as peer:
         began = loop.time()
@@ -94,7 +94,7 @@ async def test_a_flood_is_told_late_and_what_it_brought_is_dropped() -> None:
         await asyncio.wait_for(ended.wait(), DEADLINE_SECONDS)
 
 
-async def test_a_peer_that_floods_and_goes_leaves_nothing_behind() -> None:
+async def test_a_peer_that_floods_and_disconnects_leaves_no_resources() -> None:
     async with serving(FEW) as (port, ended):
         async with raw_socket(port, path="/ws") as peer:
             await peer.send(frame(b"x") * (FEW.frames_burst + 1))
@@ -104,7 +104,7 @@ async def test_a_peer_that_floods_and_goes_leaves_nothing_behind() -> None:
 
 async def test_a_socket_that_has_ended_is_gone_without_the_garbage_collector() -> None:
     gc.collect()
-    others = connections()  # Held, so that no new one takes the place of an old one in memory.
+    others = connections()  # Referenced, so that no new one gets the address of an old one.
     gc.disable()
     try:
         async with serving() as (port, ended):
@@ -117,13 +117,13 @@ async def test_a_socket_that_has_ended_is_gone_without_the_garbage_collector() -
 
 
 def connections() -> Sequence[object]:
-    """All that are still somewhere in memory."""
+    """Return all connections that are still in memory."""
     return [one for one in gc.get_objects() if isinstance(one, HttpProtocol | WebSocketProtocol)]
 
 
 @asynccontextmanager
 async def serving(limits: WebSocketLimits | None = None) -> AsyncIterator[tuple[int, asyncio.Event]]:
-    """A websocket that only listens; gives its port, and what is set once a conversation has ended."""
+    """Serve a websocket that only receives; yield its port, and an event that is set when a conversation has ended."""
     ended = asyncio.Event()
 
     async def listen(websocket: WebSocket) -> None:
@@ -158,7 +158,7 @@ async def serving(limits: WebSocketLimits | None = None) -> AsyncIterator[tuple[
 
 
 async def connected(port: int) -> socket.socket:
-    """A connection that takes little, after its handshake."""
+    """Return a connection with a small window, after its handshake."""
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     narrow.setblocking(False)

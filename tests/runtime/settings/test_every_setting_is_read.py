@@ -1,4 +1,4 @@
-"""A setting that can be set and changes nothing is a lie of the documentation."""
+"""Every setting of the documentation has an effect."""
 
 import ast
 from collections.abc import Iterator

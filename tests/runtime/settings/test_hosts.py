@@ -1,4 +1,4 @@
-"""Where a host is, as far as its text says: this machine, a private network, or anywhere."""
+"""The place of a host, according to its text: this machine, a private network, or anywhere."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ NEAR = ["10.1.2.3", "172.16.0.1", "192.168.1.1", "fd00::1", "fe80::1%eth0", "100
 NEAR += ["postgres", "simulated_exchange", "db.local", "pg.orders.svc.cluster.local", "ip-10-0-0-1.ec2.internal"]
 NEAR += ["nas.home.arpa", "DB.Local."]
 FAR = ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8", "134744072", "8.8.2056", "0x08080808", "venue.example"]
-FAR += ["db\u3002example", "db\uff0eexample", "db\uff61example"]  # Resolvers are asked for db.example (RFC 3490, 3.1).
+FAR += ["db\u3002example", "db\uff0eexample", "db\uff61example"]  # Resolvers receive db.example (RFC 3490, 3.1).
 FAR += ["localhost.example", "notlocalhost.com", "xlocal.com", "db.internal.example", "172.32.0.1", "192.169.0.1"]
 
 

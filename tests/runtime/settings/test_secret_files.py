@@ -1,4 +1,4 @@
-"""Secrets in files: what is read, what is refused, and that nothing of the content is shown."""
+"""Secrets in files: what is read, what is refused, and that the content is never shown."""
 
 import os
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_a_file_that_cannot_be_a_secret_is_named_and_not_shown(
     assert "hh" not in str(refused.value)
 
 
-def test_a_missing_file_a_folder_and_a_pipe_are_refused_all_at_once(
+def test_a_missing_file_a_folder_and_a_pipe_are_refused_together(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
@@ -102,7 +102,7 @@ def test_an_empty_name_of_a_file_counts_as_not_set(monkeypatch: pytest.MonkeyPat
     assert load_settings().token_secret is None
 
 
-async def test_a_file_that_every_user_may_read_is_told_in_the_log(tmp_path: Path) -> None:
+async def test_a_file_that_every_user_may_read_is_logged(tmp_path: Path) -> None:
     path = tmp_path / "database-url"
     path.write_text(f"postgresql://user:hidden@127.0.0.1:{free_port()}/orders\n")
     path.chmod(0o644)
@@ -125,7 +125,7 @@ def test_only_the_rights_of_other_users_count(tmp_path: Path, mode: int, is_open
     assert is_open_to_others(path) is is_open
 
 
-def test_the_local_stack_uses_a_secret_file_as_if_the_secret_had_been_given(tmp_path: Path) -> None:
+def test_the_local_stack_uses_a_secret_file_like_the_secret_itself(tmp_path: Path) -> None:
     path = tmp_path / "database-url"
     path.write_text(CONTENT["database_url"])
     environment = {"DATABASE_URL_FILE": str(path), "LOCAL_TOKEN_FILE": "token"}
@@ -135,6 +135,6 @@ def test_the_local_stack_uses_a_secret_file_as_if_the_secret_had_been_given(tmp_
     assert environment == {"DATABASE_URL": CONTENT["database_url"], "LOCAL_TOKEN_FILE": "token"}
 
 
-def test_the_local_stack_says_which_secret_file_it_cannot_read() -> None:
+def test_the_local_stack_names_an_unreadable_secret_file() -> None:
     with pytest.raises(LocalStackError, match="REDIS_URL_FILE"):
         read_secret_files({"REDIS_URL_FILE": "/nowhere"})

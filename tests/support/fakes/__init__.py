@@ -1,1 +1,1 @@
-"""The domain's ports in memory, held by `tests/contracts` to what the real adapters promise."""
+"""The domain's ports in memory; `tests/contracts` runs the same tests over them as over the real adapters."""

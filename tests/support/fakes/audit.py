@@ -49,7 +49,7 @@ class MemoryOperatorActions:
         )
         self.actions.append(replace(stored, hash=action_hash(head.hash, stored)))
 
-    async def page(self, request: PageRequest[int], *, filter: ActionFilter) -> Page[OperatorAction]:  # noqa: A002 - the port's word
+    async def page(self, request: PageRequest[int], *, filter: ActionFilter) -> Page[OperatorAction]:  # noqa: A002 - the port's parameter name
         rows = [
             action
             for action in reversed(self.actions)

@@ -58,17 +58,17 @@ class MemoryBreakerStore:
             self.probe_at = min(self.probe_at, self.clock())
 
     def held_for(self) -> timedelta:
-        """How long nothing is claimed."""
+        """Return how long no claim is allowed."""
         now = self.clock()
         return max(self.paused_until or now, self.probe_at or now, now) - now
 
     @property
     def is_paused(self) -> bool:
-        """Whether the venue asked for a pause that is not over."""
+        """Return whether the venue requested a pause that has not ended."""
         return self.paused_until is not None and self.paused_until > self.clock()
 
     def claimable(self, due: Sequence[Item], *, lease: timedelta) -> Sequence[Item]:
-        """What may be claimed of what is due: nothing, one probe, or all."""
+        """Return what may be claimed of the due orders: nothing, one probe, or all."""
         if self.held_for() > NO_TIME or not due:
             return ()
         if self.probe_at is None:

@@ -13,8 +13,9 @@ from domain.ports.readers import AccountPosition
 
 @dataclass(slots=True)
 class MemoryChangeLog:
-    """ChangeLog, with switches to prune it and to take it down. `reads` counts questions, `comparisons` those about
-    many accounts."""
+    """ChangeLog with switches to prune it and to make it fail. `reads` counts reads, `comparisons` those of many
+    accounts.
+    """
 
     changes: dict[str, list[RecordedChange]] = field(default_factory=dict)
     is_down: bool = False
@@ -23,11 +24,11 @@ class MemoryChangeLog:
     _pruned: dict[str, int] = field(default_factory=dict)
 
     def prune(self, account_id: str, *, through: int) -> None:
-        """Forget the account's changes up to this sequence."""
+        """Delete the account's changes up to this sequence."""
         self._pruned[account_id] = through
 
     def newest(self, order_id: UUID) -> OrderSnapshot | None:
-        """The order as its last change shows it."""
+        """Return the order as of its last change."""
         logs = (reversed(log) for log in self.changes.values())
         return next((change.order for log in logs for change in log if change.order.id == order_id), None)
 
@@ -71,7 +72,7 @@ class MemoryChangeLog:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
-        """A question that is on its way for a while, and so is its answer."""
+        """Delay a call before and after it is executed."""
         self.reads += 1
         await asyncio.sleep(0)
         if self.is_down:

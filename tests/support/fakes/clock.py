@@ -9,7 +9,7 @@ MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 
 @dataclass(slots=True)
 class SettableClock:
-    """A clock that moves only when a test moves it, or by `step` with each look."""
+    """A clock that advances only when a test sets it, or by `step` with each read."""
 
     now: datetime = MIDNIGHT
     step: timedelta = timedelta(0)
@@ -19,7 +19,7 @@ class SettableClock:
         return self.now
 
     def advance(self, by: timedelta) -> None:
-        """Let time pass."""
+        """Advance the time."""
         self.now += by
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class MemoryDeadLetters:
-    """What was kept: the error and the raw message, and the source of each."""
+    """The recorded dead letters: the error, the raw message and the source of each."""
 
     letters: list[tuple[str, bytes]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)

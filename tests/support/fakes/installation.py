@@ -1,4 +1,4 @@
-"""An installation whose prefix a test knows."""
+"""An installation with a fixed prefix."""
 
 from dataclasses import dataclass
 from uuid import uuid4
@@ -10,7 +10,7 @@ PREFIXES = InstallationPrefixes(current=PREFIX)
 
 
 def new_name() -> str:
-    """A venue client order id of this installation that no order has yet."""
+    """Return an unused venue client order id of this installation."""
     return f"{PREFIX}-{uuid4().hex}"
 
 

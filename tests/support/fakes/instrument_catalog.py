@@ -10,7 +10,7 @@ from tests.support.fakes.paging import cut
 
 @dataclass(slots=True)
 class MemoryInstrumentCatalog:
-    """InstrumentCatalog. `batches` keeps which instruments were asked for together."""
+    """InstrumentCatalog. `batches` records which instruments were read together."""
 
     instruments: dict[str, Instrument] = field(default_factory=dict)
     batches: list[frozenset[str]] = field(default_factory=list)

@@ -12,8 +12,9 @@ from tests.support.fakes.order_store import MemoryOrderStore
 
 
 class MemoryLiveFeed:
-    """LiveFeed. `open_feeds` counts what subscribers hold; `failure` ends every feed; changes up to `kept_after` count
-    as no longer kept."""
+    """LiveFeed. `open_feeds` counts the feeds of subscribers; `failure` ends every feed; changes up to `kept_after`
+    count as deleted.
+    """
 
     def __init__(self, store: MemoryOrderStore) -> None:
         self.store = store
@@ -42,7 +43,7 @@ class MemoryLiveFeed:
                     return
                 yield [UpToDate(version=version)]
             while True:
-                # More may come while what is new is taken: what was looked at by now is what is known.
+                # More changes may arrive while these are taken: continue from the position that was read.
                 log = list(self._log(row.order.account_id))
                 if new := [each for each in log if each.order.id == order_id and each.order.version > version]:
                     version = new[-1].order.version

@@ -37,7 +37,7 @@ class MemoryOrderReader:
         request: PageRequest[OrderKey],
         *,
         sort: OrderSort,
-        filter: OrderFilter,  # noqa: A002 - the port's word
+        filter: OrderFilter,  # noqa: A002 - the port's parameter name
     ) -> Page[OrderSnapshot]:
         def key(order: OrderSnapshot | OrderKey) -> tuple[datetime, UUID]:
             if isinstance(order, OrderKey):

@@ -30,7 +30,7 @@ class OrderRow:
     executions: dict[str, Execution] = field(default_factory=dict)
 
     def snapshot(self, order: Order | None = None) -> OrderSnapshot:
-        """The order as people see it, now or as it stood at one change."""
+        """Return the order as shown to people, now or after one change."""
         placement = PlacementState(
             attempts=self.attempts,
             last_attempt_at=self.last_attempt_at,
@@ -40,7 +40,7 @@ class OrderRow:
         return snapshot(order or self.order, placement=placement)
 
     def loaded(self, keys: Collection[ExecutionKey] = ()) -> LoadedOrder:
-        """The order as it is read, with the executions that the keys name."""
+        """Return the order as read from the database, with the executions that the keys name."""
         names = {key.venue_execution_id for key in keys}
         reads_all = any(key.is_amended for key in keys)
         totals = {key.cumulative_quantity for key in keys if key.cumulative_quantity is not None}
@@ -83,7 +83,9 @@ class OrderRow:
 
     def claim(self, *, now: datetime, lease: timedelta) -> Claim:
         """Begin an attempt."""
-        if self.lease_until is not None:  # The attempt before died: it may have sent until its lease ended.
+        if (
+            self.lease_until is not None
+        ):  # The previous attempt ended without a result: it may have sent until its lease ended.
             self.maybe_sent_at = max(self.maybe_sent_at or self.lease_until, self.lease_until)
         if self.maybe_sent_at is not None:
             self.maybe_sent_at = min(self.maybe_sent_at, now)
@@ -128,7 +130,9 @@ def fences_hold(row: OrderRow, write: OrderWrite) -> bool:
 
 
 def _takes_back(row: OrderRow, write: OrderWrite) -> bool:
-    """Whether the write lacks what is known: facts may grow without a version, so the version does not tell it all."""
+    """Return whether the write lacks a known fact: facts may be added without a version, so the version does not
+    show it.
+    """
     before = ((row.executions.get(one.venue_execution_id, one), one) for one in write.executions)
     return _shrinks(row.order.facts, write.order.facts) or any(
         old.id != new.id

@@ -43,13 +43,14 @@ Interruption = Callable[[], Awaitable[object]]
 
 @dataclass(slots=True)
 class MemoryOrderStore:
-    """OrderStore. `interruptions` run one by one in front of the next writes: what somebody else did meanwhile.
-    `failure` is raised by every call; `listeners` are told after every change; `positions` knows who leads, and
-    `asked_for_open` counts the questions for open orders."""
+    """OrderStore. `interruptions` run one by one before the next writes, as concurrent actions. `failure` is raised
+    by every call; `listeners` are called after every change; `positions` knows the leader, and `asked_for_open`
+    counts the reads of open orders.
+    """
 
     clock: Clock
     positions: MemoryStreamPositions = field(default_factory=MemoryStreamPositions)
-    # Not in its text: a runner's signal handler prints what fixtures hold, and thousands of changes take seconds.
+    # Not in its repr: a runner's signal handler prints fixtures, and thousands of changes take seconds.
     rows: dict[UUID, OrderRow] = field(default_factory=dict, repr=False)
     changes: dict[str, list[RecordedChange]] = field(default_factory=dict, repr=False)
     writes: list[Sequence[OrderWrite]] = field(default_factory=list, repr=False)
@@ -222,7 +223,7 @@ class MemoryOrderStore:
         return [row.loaded() for row in silent[:limit]]
 
     def require_database(self) -> None:
-        """Raise what a test wants every call to raise, if anything."""
+        """Raise the configured failure, if any."""
         if self.failure is not None:
             raise self.failure
 
@@ -280,6 +281,6 @@ class MemoryOrderStore:
 
 
 def _due(rows: Iterable[OrderRow], due_at: Callable[[OrderRow], datetime | None], *, by: datetime) -> list[OrderRow]:
-    """The rows that were due by then, oldest first."""
+    """Return the rows that were due at that time, oldest first."""
     due = [(moment, row) for row in rows if (moment := due_at(row)) is not None and moment <= by]
     return [row for _, row in sorted(due, key=lambda pair: (pair[0], pair[1].order.id))]

@@ -12,7 +12,9 @@ Key = TypeVar("Key")
 def cut(
     rows: Sequence[Row], request: PageRequest[Key], *, key: Callable[[Row | Key], Any], descending: bool = False
 ) -> Page[Row]:
-    """The page of rows that are already in the sort's order; `key` makes rows and the request's keys comparable."""
+    """Return the page of rows that are already in the sort's order; `key` makes rows and the request's keys
+    comparable.
+    """
     if not 1 <= request.limit <= PAGE_MAX_ROWS:
         raise ValueError(f"a page has 1 to {PAGE_MAX_ROWS} rows")
 

@@ -10,8 +10,9 @@ from tests.support.fakes.breaker_store import MemoryBreakerStore
 
 @dataclass(slots=True)
 class MemoryRateBudgetStore:
-    """RateBudgetStore. `seconds` is the database's clock, `breaker` has the pause; `failure` is raised by every call,
-    `reads` and `writes` count them, and the next `conflicts` writes come too late."""
+    """RateBudgetStore. `seconds` is the database's clock, `breaker` has the pause; `failure` is raised by every
+    call, `reads` and `writes` count them, and the next `conflicts` writes fail with a version conflict.
+    """
 
     seconds: Callable[[], float]
     breaker: MemoryBreakerStore

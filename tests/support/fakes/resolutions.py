@@ -14,9 +14,9 @@ from tests.support.fakes.audit import MemoryOperatorActions
 
 @dataclass(slots=True)
 class MemoryResolutions:
-    """ResolutionRequests and Resolutions. `account_of` gives the account of an order, None when there is none.
+    """ResolutionRequests and Resolutions. `account_of` maps an order to its account, None when there is none.
 
-    With `answered_at_once` every request is done when it is stored, as by a worker: with this answer of the venue.
+    With `answered_at_once` every request is completed when it is stored, as by a worker, with this answer of the venue.
     """
 
     clock: Clock
@@ -69,7 +69,7 @@ class MemoryResolutions:
         self._finish(resolution_id, answer=answer)
 
     def is_done(self, resolution_id: UUID) -> bool:
-        """Whether nothing may be written for it any more."""
+        """Return whether the resolution is complete, so that no more writes are allowed."""
         return self.stored[resolution_id].done_at is not None
 
     def apply(self, action: RequestedAction) -> None:

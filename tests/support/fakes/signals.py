@@ -1,4 +1,4 @@
-"""Waking and telling, kept instead of sent."""
+"""Recorders of wake-ups and notifications."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from domain.model.changes import RecordedChange
 
 @dataclass(slots=True)
 class RecordingPublisher:
-    """ChangePublisher that keeps what it was told, commit by commit."""
+    """ChangePublisher that records its arguments, commit by commit."""
 
     commits: list[Sequence[RecordedChange]] = field(default_factory=list)
 
@@ -25,7 +25,7 @@ class RecordingPublisher:
 
 @dataclass(slots=True)
 class RecordingWakeUps:
-    """WakeUps that keep who was to be woken after which delay."""
+    """WakeUps that records the order ids and their delays."""
 
     placements: list[tuple[UUID, timedelta]] = field(default_factory=list)
     cancels: list[tuple[UUID, timedelta]] = field(default_factory=list)

@@ -11,7 +11,7 @@ from tests.support.fakes.clock import SettableClock
 
 @dataclass(slots=True)
 class StreamRow:
-    """How far a venue's stream was recorded, and who leads until when."""
+    """The recorded position of a venue's stream, its leader and the end of the lease."""
 
     moments: dict[Position, datetime] = field(default_factory=dict)
     epoch: int = 0
@@ -59,7 +59,7 @@ class MemoryStreamPositions:
             self._row(fence.venue).lease_until = None
 
     def holds(self, fence: Fence) -> bool:
-        """Whether nobody has led since."""
+        """Return whether no other process has led since."""
         return self._row(fence.venue).epoch == fence.epoch
 
     def _row(self, venue: str) -> StreamRow:

@@ -1,4 +1,4 @@
-"""Telemetry that remembers."""
+"""Telemetry that records."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class RecordingTelemetry:
     warning = error = info
 
     def clear(self) -> None:
-        """Forget what was counted and said; what a gauge shows still holds."""
+        """Remove the recorded counts and events; gauges keep their values."""
         self.counts.clear()
         self.measured.clear()
         self.events.clear()
@@ -43,5 +43,5 @@ class RecordingTelemetry:
         )
 
     def said(self, event: str) -> list[Mapping[str, object]]:
-        """The fields of every event of that name."""
+        """Return the fields of every event of that name."""
         return [fields for name, fields in self.events if name == event]

@@ -19,7 +19,7 @@ MOMENT = timedelta(microseconds=1)
 
 @dataclass(slots=True)
 class MemoryLimitBook:
-    """LimitBook. Not fresh, it gives what it gave before, as one with a memory may."""
+    """LimitBook. When not fresh, it returns the previous limits, like a cache."""
 
     clock: Clock
     actions: MemoryOperatorActions
@@ -56,7 +56,7 @@ class MemoryLimitBook:
         del self.stored[limits.account_id]
 
     def holding(self, account_id: str) -> AccountLimits:
-        """The limits that hold at this moment."""
+        """Return the limits that apply at this moment."""
         return self.stored.get(account_id) or self.stored.get(None, NO_LIMITS)
 
     def _require_stored(self, account_id: str | None, limits: AccountLimits | None) -> None:
@@ -67,7 +67,7 @@ class MemoryLimitBook:
 
 @dataclass(slots=True)
 class MemoryInstrumentPrices:
-    """InstrumentPrices, and the PriceTape that writes to them at once."""
+    """InstrumentPrices, and the PriceTape that writes to them immediately."""
 
     prices: dict[str, LastPrice] = field(default_factory=dict)
     actions: MemoryOperatorActions | None = None
@@ -145,7 +145,7 @@ class MemoryTradingHalts:
         return cut(rows, request, key=_id, descending=True)
 
     def stopping(self, account_id: str) -> TradingHalt | None:
-        """The open halt that stops the account: that of all before its own."""
+        """Return the open halt that stops the account: that of all before its own."""
         return self._open(None) or self._open(account_id)
 
     def _open(self, account_id: str | None) -> TradingHalt | None:

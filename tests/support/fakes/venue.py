@@ -1,4 +1,4 @@
-"""A venue that does as a test tells it."""
+"""A venue with scripted answers."""
 
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -41,12 +41,12 @@ NOTHING_TO_CANCEL = Reason(source=ReasonSource.VENUE, code="VENUE_NOT_OPEN", mes
 
 @dataclass(slots=True)
 class ScriptedVenue:
-    """Venue that answers as told and keeps what it accepted. With no answer left it simply accepts.
+    """Venue with scripted answers that stores the orders it accepts. Without a script it accepts.
 
-    `during_place` runs while a placement is under way. What is in `hidden` is kept, yet look-ups do not show it.
-    The fills `listed_by_order` are listed by their order alone.
-    `external` are open external orders, listed first, `unreadable` orders of ours of which only the ids can be read.
-    `look_up_failure` is raised by every question, those of `look_up_failures` by the look-up of that id.
+    `during_place` runs during a submission. Orders in `hidden` are stored but missing from look-ups. The fills
+    `listed_by_order` are listed only by their order. `external` are open external orders, listed first, `unreadable`
+    orders of ours of which only the ids can be read. `look_up_failure` is raised by every request, those of
+    `look_up_failures` by the look-up of that id.
     """
 
     clock: Clock
@@ -96,7 +96,7 @@ class ScriptedVenue:
         return Placed(report=self.keep(venue_client_order_id, terms))
 
     def keep(self, venue_client_order_id: str, terms: Terms) -> OrderAccepted:
-        """Take the order into the book."""
+        """Add the order to the book."""
         venue_order_id = f"V{len(self.orders) + 1}"
         report = OrderAccepted(venue_order_id=venue_order_id, rank=VenueRank.WORKING, at=self.clock())
         self.orders[venue_client_order_id] = VenueOrder(
@@ -123,7 +123,7 @@ class ScriptedVenue:
         return CancelNotPossible(reason=NOTHING_TO_CANCEL)
 
     def fill(self, venue_client_order_id: str, *, quantity: Decimal, price: Decimal) -> None:
-        """Execute a part of an order; its fill is a page of its own."""
+        """Execute a part of an order; its fill is a separate page."""
         order = self.orders[venue_client_order_id]
         total = order.filled_quantity + quantity
         self.orders[venue_client_order_id] = replace(

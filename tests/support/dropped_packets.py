@@ -1,4 +1,4 @@
-"""An address on which a server swallows what is sent, as a host does that was cut off the network."""
+"""An address whose packets are dropped, like a host disconnected from the network."""
 
 import socket
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ WAITING_MAX = 3
 
 
 @contextmanager
-def swallowing_port() -> Iterator[int]:
-    """A port at which a connection is neither made nor refused: the kernel drops the packets of new ones."""
+def dropping_port() -> Iterator[int]:
+    """Return a port at which a connection is neither made nor refused: the kernel drops the packets of new ones."""
     with ExitStack() as stack:
         listening = stack.enter_context(closing(socket.socket()))
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
-        # Nobody accepts, and these fill the queue.
+        # No server accepts, and these fill the queue.
         for _ in range(WAITING_MAX):
             waiting = stack.enter_context(closing(socket.socket()))
             waiting.setblocking(False)
