@@ -80,13 +80,15 @@ async def _is_still(arena: Arena, ledger: Ledger, journal: Journal, operator: Op
 
 
 async def _agrees(arena: Arena, ledger: Ledger, journal: Journal, operator: Operator, history: History) -> bool:
-    """Both sides have the same quantities and notionals, the same terms, and the same open orders."""
+    """Return whether both sides have the same quantities, notionals, terms and open orders, and no cancel is pending of
+    an order that is over at the exchange."""
     await journal.read_on(arena)
     is_filled_alike = await ledger.filled_total() == _total(journal)
     here = await ledger.terms(list(journal.restated))
     other_terms = {name for name, terms in journal.restated.items() if here.get(name) != terms} - journal.forgotten
     excused = journal.forgotten | journal.short_orders
     opened = (journal.open_orders ^ await ledger.open_at_venue()) - excused
+    opened |= (await ledger.being_canceled() & journal.short_orders) - journal.forgotten
     if is_filled_alike and not other_terms and not opened:
         return True
     differing = set() if is_filled_alike else await _filled_otherwise(ledger, journal)

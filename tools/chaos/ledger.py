@@ -132,6 +132,14 @@ class Ledger:
         rows = await self._fetch("SELECT venue_client_order_id AS name FROM orders WHERE is_open_at_venue")
         return {row["name"] for row in rows}
 
+    async def being_canceled(self) -> set[str]:
+        """Return the exchange's client order ids of the orders whose cancel requests are not answered yet.
+
+        Raise one of OUTAGES.
+        """
+        rows = await self._fetch("SELECT venue_client_order_id AS name FROM orders WHERE status = 'PENDING_CANCEL'")
+        return {row["name"] for row in rows}
+
     async def connections(self) -> dict[str, int]:
         """Return the number of connections of each of our processes, by its application name. Raise one of OUTAGES."""
         return {row["application_name"]: row["count"] for row in await self._fetch(_CONNECTIONS)}
