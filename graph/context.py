@@ -1,7 +1,6 @@
 """The context of resolvers: the services of the process, the bearer, and a batch loader for instruments."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,7 +21,7 @@ from domain.services.resolution import ResolutionDesk
 from domain.services.token_revocation import TokenRevocation
 from domain.services.trading_control import TradingControl
 from graph.auth.bearer import Bearer
-from graph.limits.deadline import deadline
+from graph.limits.deadline import Deadline, Deadlines
 from graph.limits.query_concurrency import QueryConcurrency, QuerySlots
 from graph.settings import GraphSettings
 
@@ -45,6 +44,7 @@ class Services:
     telemetry: Telemetry
     clock: Clock
     settings: GraphSettings
+    deadlines: Deadlines = field(default_factory=Deadlines)
     query_concurrency: QueryConcurrency = field(default_factory=QueryConcurrency)
 
 
@@ -69,10 +69,11 @@ class Context:
             account_ids=frozenset(self.bearer.account_ids),
         )
 
-    def deadline(self, kind: str) -> AbstractAsyncContextManager[None]:
+    def deadline(self, kind: str) -> Deadline:
         """Return the deadline of an operation of that kind, to be entered when it begins."""
         services = self.services
-        return deadline(services.telemetry, seconds=services.settings.operation_timeout_seconds, kind=kind)
+        seconds = services.settings.operation_timeout_seconds
+        return Deadline(services.deadlines, services.telemetry, seconds=seconds, kind=kind)
 
     def query_slots(self, objects: int) -> QuerySlots:
         """Return the slots of a running query, by the number of objects that its answer can contain: an account has

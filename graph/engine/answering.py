@@ -13,7 +13,7 @@ from graph.engine.run import Run
 async def answer(run: Run, root: Root, hooks: EngineHooks) -> ExecutionResult:
     """Run a query or mutation under the deadline, with errors in public form."""
     try:
-        async with hooks.deadline(run.context, run.source.kind):
+        with hooks.deadline(run.context, run.source.kind):
             if root.is_serial:
                 result = await execute(run, root)
             else:

@@ -1,7 +1,7 @@
 """The compiler's dependencies on the application, passed in once: the compiler imports nothing of it."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -38,7 +38,7 @@ class EngineHooks:
     """
 
     find_document: Callable[[str, str | None, Mapping[str, Any] | None, Context], tuple[CompilableDocument, int] | None]
-    deadline: Callable[[Context, str], AbstractAsyncContextManager[None]]
+    deadline: Callable[[Context, str], AbstractContextManager[None]]
     query_slots: Callable[[Context, int], AbstractAsyncContextManager[None]]
     public_error: Callable[[GraphQLError, Context], GraphQLError]
     exact_types: ExactTypes = field(default_factory=dict)

@@ -147,7 +147,7 @@ async def stream(
         yield await answer(run, plan, hooks)
         return
     try:
-        async with hooks.deadline(run.context, run.source.kind):
+        with hooks.deadline(run.context, run.source.kind):
             events = await open_events(run, plan, shared=shared, hooks=hooks)
     except GraphQLError as refusal:
         yield PreExecutionError(data=None, errors=public_errors([refusal], run, hooks))

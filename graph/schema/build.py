@@ -69,7 +69,7 @@ class UnderDeadline(SchemaExtension):
     async def on_execute(self) -> AsyncIterator[None]:
         """Run the operation under the deadline."""
         operation = self.execution_context
-        async with operation.context.deadline(operation.operation_type.value):
+        with operation.context.deadline(operation.operation_type.value):
             if operation.operation_type is OperationType.QUERY:
                 async with operation.context.query_slots(self._objects()):
                     yield

@@ -1,7 +1,7 @@
 """The compiler with a schema, a context and documents of another application: hooks are all that it needs."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,8 +50,8 @@ def find_document(
     return (Text(parse(query)), OBJECTS) if context["compiles"] else None
 
 
-@asynccontextmanager
-async def deadline(_context: Context, kind: str) -> AsyncIterator[None]:
+@contextmanager
+def deadline(_context: Context, kind: str) -> Iterator[None]:
     events.append(f"{kind} begins")
     yield
     events.append(f"{kind} ends")

@@ -1,50 +1,48 @@
-"""An operation that takes too long is ended, and nobody's cancellation is taken for a time-out."""
+"""One timer ends all operations that take too long, and nobody's cancellation is taken for another's."""
 
 import asyncio
 import time
 
 import pytest
 
-from domain.ports.telemetry import Metric
-from graph.errors import OperationTimeoutError
-from graph.limits.deadline import deadline
-from tests.support.fakes.telemetry import RecordingTelemetry
+from graph.limits.deadline import Deadlines
 
 SECONDS = 0.05
 
 
-async def bounded(ended: asyncio.Event, telemetry: RecordingTelemetry | None = None) -> str:
+async def bounded(deadlines: Deadlines, ended: asyncio.Event) -> str:
+    term = deadlines.begin(SECONDS)
     try:
-        async with deadline(telemetry or RecordingTelemetry(), seconds=SECONDS, kind="query"):
-            await ended.wait()
-    except OperationTimeoutError:
+        await ended.wait()
+    except asyncio.CancelledError:
+        if not deadlines.end(term):
+            raise
         return "timed out"
+    deadlines.end(term)
     return "ended"
 
 
 async def test_who_ends_in_time_is_left_alone_and_each_of_the_others_is_ended() -> None:
-    quick, never = asyncio.Event(), asyncio.Event()
+    deadlines, quick, never = Deadlines(), asyncio.Event(), asyncio.Event()
     quick.set()
 
-    outcomes = await asyncio.gather(*(bounded(never if n % 3 == 0 else quick) for n in range(9)))
+    outcomes = await asyncio.gather(*(bounded(deadlines, never if n % 3 == 0 else quick) for n in range(9)))
 
     assert outcomes == ["timed out" if n % 3 == 0 else "ended" for n in range(9)]
 
 
-async def test_an_operation_is_measured_whether_it_ends_or_times_out() -> None:
-    telemetry, quick = RecordingTelemetry(), asyncio.Event()
-    quick.set()
+async def test_the_timer_goes_on_for_those_who_began_later() -> None:
+    deadlines, never = Deadlines(), asyncio.Event()
+    first = asyncio.create_task(bounded(deadlines, never))
+    await asyncio.wait([first])
 
-    await bounded(quick, telemetry)
-    await bounded(asyncio.Event(), telemetry)
-
-    measured = telemetry.measured[Metric.OPERATION_SECONDS]
-    assert len(measured) == 2
-    assert measured[0] < SECONDS <= measured[1]
+    assert await bounded(deadlines, never) == "timed out"
+    assert first.result() == "timed out"
 
 
 async def test_a_cancellation_by_the_caller_is_not_taken_for_a_time_out() -> None:
-    task = asyncio.create_task(bounded(asyncio.Event()))
+    deadlines = Deadlines()
+    task = asyncio.create_task(bounded(deadlines, asyncio.Event()))
     await asyncio.sleep(0)
     task.cancel()
 
@@ -53,7 +51,8 @@ async def test_a_cancellation_by_the_caller_is_not_taken_for_a_time_out() -> Non
 
 
 async def test_a_cancellation_at_the_moment_of_the_time_out_stays_one() -> None:
-    task = asyncio.create_task(bounded(asyncio.Event()))
+    deadlines = Deadlines()
+    task = asyncio.create_task(bounded(deadlines, asyncio.Event()))
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_later(SECONDS, task.cancel)
     time.sleep(2 * SECONDS)  # noqa: ASYNC251 - both deadlines have passed when the loop checks its timers next
@@ -62,7 +61,7 @@ async def test_a_cancellation_at_the_moment_of_the_time_out_stays_one() -> None:
         await task
 
 
-async def test_a_time_out_of_the_operation_itself_is_not_taken_for_the_deadline() -> None:
-    with pytest.raises(TimeoutError, match="its own"):
-        async with deadline(RecordingTelemetry(), seconds=60, kind="query"):
-            raise TimeoutError("its own")
+def test_deadlines_outlive_the_loop_in_which_they_were_used_first() -> None:
+    deadlines = Deadlines()
+
+    assert [asyncio.run(bounded(deadlines, asyncio.Event())) for _ in range(2)] == ["timed out", "timed out"]
