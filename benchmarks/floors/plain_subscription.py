@@ -108,10 +108,10 @@ def update(event: dict[str, str]) -> OrderStreamUpdate:
 
 
 @asynccontextmanager
-async def hearing(_application: Starlette) -> AsyncIterator[None]:
+async def listening(_application: Starlette) -> AsyncIterator[None]:
     """Pass the messages of Redis to every queue."""
 
-    async def hear() -> None:
+    async def listen() -> None:
         async with (
             Redis.from_url(os.environ["REDIS_URL"], protocol=2) as redis,
             redis.pubsub(ignore_subscribe_messages=True) as subscription,
@@ -122,7 +122,7 @@ async def hearing(_application: Starlette) -> AsyncIterator[None]:
                 for queue in queues:
                     queue.put_nowait(event)
 
-    task = asyncio.create_task(hear())
+    task = asyncio.create_task(listen())
     yield
     task.cancel()
 
@@ -135,6 +135,6 @@ if __name__ == "__main__":
     serve(
         Starlette(
             routes=[HEALTH, Route("/graphql", view), WebSocketRoute("/graphql", view)],
-            lifespan=hearing,
+            lifespan=listening,
         )
     )

@@ -25,7 +25,7 @@ SKEW_MAX = 5 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SkewedExchange:
     """The simulated exchange, whose clock differs from ours, and its consumer."""
 
     exchange: Exchange
@@ -34,7 +34,7 @@ class Beside:
 
 
 @asynccontextmanager
-async def beside(*, venue_ahead_seconds: float) -> AsyncIterator[Beside]:
+async def skewed_exchange(*, venue_ahead_seconds: float) -> AsyncIterator[SkewedExchange]:
     telemetry = RecordingTelemetry()
     clock = MeasuredVenueClock(wall=now, steady=SteadyClock(), telemetry=telemetry, skew_max=SKEW_MAX)
     async with an_exchange() as exchange:
@@ -42,14 +42,14 @@ async def beside(*, venue_ahead_seconds: float) -> AsyncIterator[Beside]:
         async with open_alpaca_venue(
             exchange.settings, installation=FixedInstallation(), clock=now, telemetry=telemetry, venue_clock=clock
         ) as venue:
-            yield Beside(exchange, venue, telemetry)
+            yield SkewedExchange(exchange, venue, telemetry)
 
 
 @pytest.mark.parametrize("venue_ahead_seconds", [-86_400, -7_200, -90, 0, 90, 7_200])
 async def test_a_fill_that_was_missed_while_disconnected_is_found_for_any_time_of_our_clock(
     venue_ahead_seconds: float,
 ) -> None:
-    async with beside(venue_ahead_seconds=venue_ahead_seconds) as at_work:
+    async with skewed_exchange(venue_ahead_seconds=venue_ahead_seconds) as at_work:
         desk = Desk(clock=SettableClock(now()))
         reconciliation = replace(desk.reconciliation_with(at_work.venue), clock=at_work.venue.venue_clock)
         await reconciliation.catch_up(cause="connect")
@@ -65,7 +65,7 @@ async def test_a_fill_that_was_missed_while_disconnected_is_found_for_any_time_o
 
 @pytest.mark.parametrize("venue_ahead_seconds", [-600, 600])
 async def test_the_difference_of_the_clocks_is_measured(venue_ahead_seconds: float) -> None:
-    async with beside(venue_ahead_seconds=venue_ahead_seconds) as at_work:
+    async with skewed_exchange(venue_ahead_seconds=venue_ahead_seconds) as at_work:
         await at_work.venue.open_orders()
 
         assert abs(at_work.telemetry.gauges[Metric.CLOCK_SKEW_SECONDS] + venue_ahead_seconds) < 2
