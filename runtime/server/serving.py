@@ -81,6 +81,8 @@ async def serve(
         # Twice the memory for each socket, and no gain on small frames.
         "ws_per_message_deflate": False,
         "limit_concurrency": None,
+        # A pipelined request is begun by the task of the one before it, and would be logged under that one's id.
+        "reset_contextvars": True,
         "backlog": BACKLOG_CONNECTIONS,
         "timeout_keep_alive": http_limits.keep_alive_seconds,
         "timeout_graceful_shutdown": max(1, int(stop_within_seconds)),

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import orjson
 import pytest
 
 from domain.model.errors import UnavailableError
@@ -79,6 +80,10 @@ class NamingTelemetry(RecordingTelemetry):
         RecordingTelemetry.info(self, event, **fields)
         self.requests.append(REQUEST_ID.get())
 
+    def warning(self, event: str, **fields: object) -> None:
+        RecordingTelemetry.warning(self, event, **fields)
+        self.requests.append(REQUEST_ID.get())
+
 
 async def test_what_is_logged_while_a_request_is_answered_is_logged_under_its_id_and_nothing_else_is() -> None:
     telemetry = NamingTelemetry()
@@ -91,3 +96,25 @@ async def test_what_is_logged_while_a_request_is_answered_is_logged_under_its_id
             assert (await socket.receive())["payload"]["errors"][0]["extensions"].keys() == {"code", "errorId"}
 
     assert sorted(map(str, telemetry.requests)) == ["None", *(f"request-{number}" for number in range(5))]
+
+
+async def test_a_request_on_the_same_connection_has_nothing_of_the_one_before() -> None:
+    """Of pipelined requests each is begun while the one before it ends. A preflight has no id."""
+    body = orjson.dumps(VIEWER)
+    named = (
+        f"POST /graphql HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {token()}\r\nX-Request-Id: mine\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    preflight = (
+        b"OPTIONS /graphql HTTP/1.1\r\nHost: api\r\nOrigin: https://evil.example\r\n"
+        b"Access-Control-Request-Method: POST\r\nConnection: close\r\n\r\n"
+    )
+    telemetry = NamingTelemetry()
+    async with running_api(World(telemetry=telemetry)) as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(named + preflight)
+        answers = await reader.read()
+        writer.close()
+
+    assert (answers.count(b"HTTP/1.1 200"), answers.count(b"HTTP/1.1 403")) == (1, 1)
+    assert telemetry.requests == [None]
