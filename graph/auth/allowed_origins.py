@@ -2,8 +2,6 @@
 
 from collections.abc import Collection
 
-from strawberry.http.websocket_origin import normalize_origin
-
 ANY_PORT = ":*"
 SHOWN_MAX_CHARACTERS = 200
 """How much of an origin is logged and repeated: it is a header that anybody may send."""
@@ -21,14 +19,12 @@ class AllowedOrigins:
         return self._any or bool(self._exact or self._hosts)
 
     def allow(self, origin: str) -> bool:
-        """Return whether pages of the origin may call. `null` and what is no origin are allowed by `*` alone."""
-        if self._any or origin in self._exact:
-            return True
-        normal = normalize_origin(origin)
-        if normal is None:
-            return False
-        host, _, port = normal.rpartition(":")
-        return normal in self._exact or normal in self._hosts or (host in self._hosts and port.isdecimal())
+        """Return whether pages of the origin may call. `null` and what is no origin are allowed by `*` alone.
+
+        Browsers send an origin in one form only (RFC 6454, section 6.2), that of the settings: nothing is parsed here.
+        """
+        host, _, port = origin.rpartition(":")
+        return self._any or origin in self._exact or origin in self._hosts or (host in self._hosts and port.isdecimal())
 
 
 def shown(origin: str) -> str:

@@ -19,7 +19,7 @@ OF_TRACING = "apollographql-client-name,authorization,baggage,content-type,sentr
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[Api]:
     settings = GraphSettings(
-        allowed_origins=(ORIGIN, "https://lab.example:*", *LOCAL_ORIGINS.split(",")), get_queries_allowed=True
+        allowed_origins=(ORIGIN, "https://lab.example:*", "http://[::1]:*", *LOCAL_ORIGINS.split(",")), get_queries_allowed=True
     )
     async with running_api(World(settings=settings)) as api:
         yield api
@@ -63,6 +63,7 @@ ALLOWED = (
     "http://localhost",
     "http://localhost:5173",
     "http://127.0.0.1:3000",
+    "http://[::1]:3000",
 )
 OTHERS = (
     "https://evil.example",
@@ -78,6 +79,12 @@ OTHERS = (
     "http://",
     "http://localhost:*",
     "https://[",
+    "http://[::1].evil.example",
+    "http://[::1]evil.example:3",
+    "http://evil.example@localhost:5173",
+    "http://evil.example\\@localhost:5173",
+    "http://localhost:5173#@evil.example",
+    "http://localhost:5173/evil.example",
 )
 
 
