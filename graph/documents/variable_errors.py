@@ -52,7 +52,7 @@ class VariableError(GraphQLError):
     @property
     def formatted(self) -> GraphQLFormattedError:
         """The error as it is sent."""
-        return {**super().formatted, "path": list(self.input_path)}
+        return {**super().formatted, "path": [_step(step) for step in self.input_path]}
 
 
 def variable_errors(
@@ -119,8 +119,9 @@ class _FaultFinder:
         for name, field in type_.fields.items():
             if name in value or is_required_input_field(field):
                 yield from self.faults(value.get(name, Undefined), field.type, (*path, name))
-        for name in value.keys() - type_.fields.keys():
-            yield (*path, name), f"{type_} has no such field.{self._suggestion(name, type_.fields)}"
+        for name in value:
+            if name not in type_.fields:
+                yield (*path, name), f"{type_} has no such field.{self._suggestion(name, type_.fields)}"
         if type_.is_one_of and [one is None for one in value.values()] != [False]:
             yield path, f"Expected exactly one field of {type_}, and no null."
 
@@ -145,7 +146,12 @@ class _FaultFinder:
 
 
 def _dotted(path: Path) -> str:
-    return ".".join(_cut(str(step)) for step in path)
+    return ".".join(str(_step(step)) for step in path)
+
+
+def _step(step: str | int) -> str | int:
+    """Return a step as it is shown: the names of variables and of unknown fields are the client's."""
+    return _cut(step) if isinstance(step, str) else step
 
 
 def _shown(value: object) -> str:

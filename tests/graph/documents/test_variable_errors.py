@@ -15,7 +15,7 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
-from graph.documents.variable_errors import ERRORS_MAX, variable_errors
+from graph.documents.variable_errors import ERRORS_MAX, SHOWN_MAX_CHARACTERS, variable_errors
 from graph.schema.build import build_schema
 from graph.settings import GraphSettings
 from tests.graph.engine.requests import CORE, MISFITS
@@ -109,6 +109,29 @@ def test_faults_and_what_is_shown_of_a_value_are_bounded() -> None:
 
     assert len(found) == ERRORS_MAX
     assert max(len(error.message) for error in found) < 200
+
+
+def test_long_names_are_cut_in_the_path_too() -> None:
+    name = "v" * 7_000
+    unknown = {f"{'x' * 2_000}{number}": 1 for number in range(50)}
+
+    of_variable = variable_errors(
+        CORE, parse(f"query (${name}: [ID!]!) {{ __typename }}"), None, {name: [None] * 50}, shows_suggestions=False
+    )
+    of_fields = variable_errors(CORE, parse(ORDERS), None, {"filter": unknown}, shows_suggestions=False)
+
+    for found in (of_variable, of_fields):
+        assert len(found) == ERRORS_MAX
+        assert max(len(str(error.formatted)) for error in found) < 500
+    assert of_variable[7].formatted["path"] == [f"{name[:SHOWN_MAX_CHARACTERS]}…", 7]
+
+
+def test_unknown_fields_are_named_in_the_order_in_which_they_were_sent() -> None:
+    sent = [f"field{number}" for number in range(40)]
+
+    found = variable_errors(CORE, parse(ORDERS), None, {"filter": dict.fromkeys(sent, 1)}, shows_suggestions=False)
+
+    assert [error.input_path for error in found] == [("filter", name) for name in sent]
 
 
 @pytest.mark.parametrize("is_development", [True, False])
