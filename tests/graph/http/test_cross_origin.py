@@ -19,7 +19,8 @@ OF_TRACING = "apollographql-client-name,authorization,baggage,content-type,sentr
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[Api]:
     settings = GraphSettings(
-        allowed_origins=(ORIGIN, "https://lab.example:*", "http://[::1]:*", *LOCAL_ORIGINS.split(",")), get_queries_allowed=True
+        allowed_origins=(ORIGIN, "https://lab.example:*", "http://[::1]:*", *LOCAL_ORIGINS.split(",")),
+        get_queries_allowed=True,
     )
     async with running_api(World(settings=settings)) as api:
         yield api
