@@ -1,8 +1,8 @@
 """Reading an order's executions as they stood at one of its versions.
 
 A row of executions says what is known now. What counted before an execution was amended stands in the changes: each
-has the execution as it counted then. So an execution of which no later change tells is read from its row, and any other
-from the last change before. Where the version is the order's newest, no later change is found and only rows are read.
+has the execution as it counted then. So an execution without a later change is read from its row, and any other from
+the last change before. Where the version is the order's newest, no later change is found and only rows are read.
 """
 
 from dataclasses import replace

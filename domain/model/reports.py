@@ -18,7 +18,7 @@ from domain.model.values import Reason
 
 @frozen
 class OrderAccepted:
-    """The venue has the order. `rank` tells whether it is already open in the market."""
+    """The venue has the order. `rank` says whether it is already open in the market."""
 
     venue_order_id: str
     rank: VenueRank

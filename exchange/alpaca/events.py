@@ -1,4 +1,4 @@
-"""What the venue tells about an order as it happens: trade updates of the stream. Pure."""
+"""Trade updates of the stream: what the venue reports of an order as it happens. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress

@@ -105,14 +105,14 @@ class _FaultFinder:
         elif (sentence := self._fault_of_leaf(value, type_)) is not None:
             yield path, sentence
 
-    def _faults_of_items(self, value: Any, type_: GraphQLList[Any], path: Path) -> Iterator[Fault]:  # noqa: ANN401
+    def _faults_of_items(self, value: object, type_: GraphQLList[Any], path: Path) -> Iterator[Fault]:
         if not is_iterable(value):
             yield from self.faults(value, type_.of_type, path)
             return
         for index, item in enumerate(value):
             yield from self.faults(item, type_.of_type, (*path, index))
 
-    def _faults_of_fields(self, value: Any, type_: GraphQLInputObjectType, path: Path) -> Iterator[Fault]:  # noqa: ANN401
+    def _faults_of_fields(self, value: object, type_: GraphQLInputObjectType, path: Path) -> Iterator[Fault]:
         if not isinstance(value, dict):
             yield path, f"Expected an object of the type {type_}, found {_shown(value)}."
             return
