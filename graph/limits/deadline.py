@@ -30,6 +30,10 @@ class Term:
         """Whether nobody waits for its end any more."""
         return self._task is None
 
+    def is_of(self, task: asyncio.Task[Any]) -> bool:
+        """Return whether it is the time of that task, and not over."""
+        return self._task is task
+
     def expire(self) -> None:
         """Cancel the task, once, if the term is not over."""
         if self._task is not None and not self.has_expired:
@@ -70,6 +74,15 @@ class Deadlines:
         while self._terms and self._terms[0].is_over:
             self._terms.popleft()
         return has_expired
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds that the present task has left; None where it has no term. A term that began lately is
+        found soonest.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - as above
+        term = next((term for term in reversed(self._terms) if term.is_of(task)), None)
+        return None if term is None else term.ends_at - task.get_loop().time()
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()

@@ -13,21 +13,32 @@ from graph.context import Services
 STORED_READ_TIMEOUT_SECONDS = 1.0
 LOOK_FIRST_SECONDS = 0.1
 LOOK_MAX_SECONDS = 1.0
+RESERVED_SHARE = 0.25
+"""Of an operation's time, for what comes after the wait: an operation may place several orders, one after the other."""
 _BEFORE_ANY_OUTCOME = frozenset({OrderStatus.PENDING, OrderStatus.PENDING_CANCEL})
 
 
 async def wait_for_first_attempt(order: OrderSnapshot, *, wait: timedelta, services: Services) -> OrderSnapshot:
     """Return the order once its first attempt has an outcome, or as it stands when the time is up or the feed fails."""
-    if _has_outcome(order):
+    seconds = _within_operation(wait.total_seconds(), services)
+    if _has_outcome(order) or seconds <= 0:
         return order
     try:
-        async with asyncio.timeout(wait.total_seconds()):
+        async with asyncio.timeout(seconds):
             return await _first_outcome(order, services)
     except TimeoutError:
         pass
     except Exception as error:  # noqa: BLE001 - with any error of the feed, the order is stored and can be returned
         services.telemetry.warning("wait_failed", order_id=str(order.id), error=repr(error), next="answer as stored")
     return await _as_stored(order, services)
+
+
+def _within_operation(seconds: float, services: Services) -> float:
+    """Return how long may be waited, so that the waits of an operation do not exceed its deadline."""
+    left = services.deadlines.seconds_left()
+    if left is None:
+        return seconds
+    return min(seconds, left - RESERVED_SHARE * services.settings.operation_timeout_seconds)
 
 
 def _has_outcome(order: OrderSnapshot) -> bool:

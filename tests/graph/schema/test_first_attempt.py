@@ -7,10 +7,11 @@ import pytest
 from domain.model.reports import Report, SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
 from graph.schema.first_attempt import LOOK_FIRST_SECONDS
-from tests.support.api_server import Api, until
-from tests.support.api_world import START
+from graph.settings import GraphSettings
+from tests.support.api_server import Api, running_api, until
+from tests.support.api_world import START, World
 from tests.support.examples import accepted
-from tests.support.graphql_orders import place
+from tests.support.graphql_orders import limit_order, place
 
 ANSWERED_SECONDS = 3.0
 UNKNOWN = SubmissionInDoubt(
@@ -115,3 +116,26 @@ async def test_a_cancel_request_is_no_outcome_of_an_attempt(api: Api) -> None:
         answer = await placing
     assert was_waiting
     assert answer["order"]["status"] == "PENDING_CANCEL"
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+async def test_the_waits_of_several_orders_of_an_operation_do_not_exceed_its_deadline(*, compiled: bool) -> None:
+    settings = GraphSettings(operation_timeout_seconds=1.0, compiled_operations=compiled)
+    document = "mutation ({}) {{ {} }}".format(
+        " ".join(f"$o{number}: PlaceOrderInput!" for number in range(4)),
+        " ".join(f"o{number}: placeOrder(input: $o{number}, waitMs: 700) {{ __typename }}" for number in range(4)),
+    )
+    orders = {f"o{number}": limit_order(f"order-{number}") for number in range(4)}
+    async with running_api(World(settings=settings)) as api:
+        answer = await api.data(document, orders)
+
+    assert answer == dict.fromkeys(orders, {"__typename": "PlaceOrderSuccess"})
+
+
+async def test_a_wait_alone_takes_what_it_asks_for(api: Api) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    await place(api, wait_ms=300)
+
+    assert 0.3 <= loop.time() - began < 1.0
