@@ -1,5 +1,6 @@
 """The context of resolvers: the services of the process, the bearer, and a batch loader for instruments."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -46,6 +47,8 @@ class Services:
     settings: GraphSettings
     deadlines: Deadlines = field(default_factory=Deadlines)
     query_concurrency: QueryConcurrency = field(default_factory=QueryConcurrency)
+    waits: Counter[str] = field(default_factory=Counter)
+    """How many orders of each account are waited for at the moment."""
 
 
 class Context:

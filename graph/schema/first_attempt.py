@@ -1,7 +1,9 @@
 """Waiting for the first placing attempt of an order that is already stored. Waiting never becomes an error."""
 
 import asyncio
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from datetime import timedelta
 
 from domain.model.changes import OrderSnapshot
@@ -13,6 +15,8 @@ from graph.context import Services
 STORED_READ_TIMEOUT_SECONDS = 1.0
 LOOK_FIRST_SECONDS = 0.1
 LOOK_MAX_SECONDS = 1.0
+WAITS_PER_ACCOUNT_MAX = 1_000
+"""In a process. A wait has a subscriber and reads once a second, also when its client has disconnected."""
 RESERVED_SHARE = 0.25
 """Of an operation's time, for what comes after the wait: an operation may place several orders, one after the other."""
 _BEFORE_ANY_OUTCOME = frozenset({OrderStatus.PENDING, OrderStatus.PENDING_CANCEL})
@@ -21,16 +25,28 @@ _BEFORE_ANY_OUTCOME = frozenset({OrderStatus.PENDING, OrderStatus.PENDING_CANCEL
 async def wait_for_first_attempt(order: OrderSnapshot, *, wait: timedelta, services: Services) -> OrderSnapshot:
     """Return the order once its first attempt has an outcome, or as it stands when the time is up or the feed fails."""
     seconds = _within_operation(wait.total_seconds(), services)
-    if _has_outcome(order) or seconds <= 0:
+    if _has_outcome(order) or seconds <= 0 or services.waits[order.account_id] >= WAITS_PER_ACCOUNT_MAX:
         return order
     try:
-        async with asyncio.timeout(seconds):
-            return await _first_outcome(order, services)
+        with _counted(services.waits, order.account_id):
+            async with asyncio.timeout(seconds):
+                return await _first_outcome(order, services)
     except TimeoutError:
         pass
     except Exception as error:  # noqa: BLE001 - with any error of the feed, the order is stored and can be returned
         services.telemetry.warning("wait_failed", order_id=str(order.id), error=repr(error), next="answer as stored")
     return await _as_stored(order, services)
+
+
+@contextmanager
+def _counted(waits: Counter[str], account_id: str) -> Iterator[None]:
+    waits[account_id] += 1
+    try:
+        yield
+    finally:
+        waits[account_id] -= 1
+        if not waits[account_id]:
+            del waits[account_id]
 
 
 def _within_operation(seconds: float, services: Services) -> float:

@@ -8,7 +8,7 @@ from domain.model.reports import Report, SubmissionInDoubt
 from domain.model.values import Reason, ReasonSource
 from graph.schema.first_attempt import LOOK_FIRST_SECONDS
 from graph.settings import GraphSettings
-from tests.support.api_server import Api, running_api, until
+from tests.support.api_server import Api, running_api, token, until
 from tests.support.api_world import START, World
 from tests.support.examples import accepted
 from tests.support.graphql_orders import limit_order, place
@@ -139,3 +139,26 @@ async def test_a_wait_alone_takes_what_it_asks_for(api: Api) -> None:
     await place(api, wait_ms=300)
 
     assert 0.3 <= loop.time() - began < 1.0
+
+
+async def test_waits_of_an_account_are_bounded_and_those_beyond_are_answered_at_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.schema.first_attempt.WAITS_PER_ACCOUNT_MAX", 2)
+    await place(api)
+    waiting = [asyncio.create_task(place(api, wait_ms=10_000)) for _ in range(2)]
+    await until(lambda: api.world.feed.open_feeds == 2)
+
+    async with asyncio.timeout(ANSWERED_SECONDS):
+        beyond = await place(api, wait_ms=10_000)
+        of_another = asyncio.create_task(place(api, bearer=token("bob"), wait_ms=10_000))
+        await until(lambda: api.world.feed.open_feeds == 3)
+        for order_id in list(api.world.orders.rows):
+            await api.world.report(order_id, accepted())
+        answers = [beyond, *await asyncio.gather(*waiting), await of_another]
+        again = asyncio.create_task(place(api, limit_order("two"), wait_ms=10_000))
+        await until(lambda: api.world.feed.open_feeds)
+        await api.world.report(list(api.world.orders.rows)[-1], accepted())
+        answers.append(await again)
+
+    assert [answer["order"]["status"] for answer in answers] == ["PENDING", *["PLACED"] * 4]
