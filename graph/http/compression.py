@@ -17,11 +17,12 @@ COMPRESSION_LEVEL = 4
 
 
 def compressed(response: Response, accept_encoding: str | None) -> ASGIApp:
-    """Return the response, or one that sends it compressed where it is large and the header does not refuse gzip."""
+    """Return the response, or one that sends it compressed where it is large and the header asks for gzip."""
     if len(response.body) <= COMPRESSED_MIN_BYTES:
         return response
     codings = [read_range(part) for part in (accept_encoding or "").split(",")]
-    if ("gzip", 0.0) in codings:
-        # The middleware takes a coding for wanted when it is named, also with a quality of 0.
+    if not any(coding == "gzip" and quality > 0 for coding, quality in codings):
+        # The middleware takes a coding for wanted when its name is somewhere in the header.
+        response.headers.add_vary_header("Accept-Encoding")
         return response
     return GZipMiddleware(response, minimum_size=COMPRESSED_MIN_BYTES, compresslevel=COMPRESSION_LEVEL)
