@@ -43,7 +43,9 @@ async def test_a_large_answer_is_compressed_when_it_is_asked_for(api: Api, asked
     assert "content-encoding" not in plain.headers
 
 
-@pytest.mark.parametrize("asked", ["", "identity", "gzip;q=0", "gzip; q=0.0, br", "br, zstd", "*;q=0", "not-gzip", "br;x=gzip", "x-gzip;q=0"])
+@pytest.mark.parametrize(
+    "asked", ["", "identity", "gzip;q=0", "gzip; q=0.0, br", "br, zstd", "*;q=0", "not-gzip", "br;x=gzip", "x-gzip;q=0"]
+)
 async def test_an_answer_is_sent_as_it_is_to_those_who_do_not_ask(api: Api, asked: str) -> None:
     for number in range(10):
         await placed_id(api, f"order-{number}")

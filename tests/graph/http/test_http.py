@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from graph.http.responses import negotiate
+from graph.schema import first_attempt
 from graph.settings import GraphSettings
 from tests.support.api_server import Api, running_api, token
 from tests.support.api_world import World
@@ -70,7 +71,10 @@ async def test_a_request_that_never_ran_is_a_400_only_in_the_newer_type(api: Api
 
 
 @pytest.mark.parametrize("accept", [OLDER, NEWER])
-async def test_an_operation_that_ran_and_failed_as_a_whole_has_data_that_is_null(accept: str) -> None:
+async def test_an_operation_that_ran_and_failed_as_a_whole_has_data_that_is_null(
+    accept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_attempt, "RESERVED_SHARE", -100)  # Waits beyond the deadline.
     async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.05))) as api:
         timed_out = await api.post(
             {"query": PLACE, "variables": {"input": limit_order(), "waitMs": 5_000}}, accept=accept

@@ -3,6 +3,7 @@
 import pytest
 
 from domain.model.errors import UnavailableError
+from graph.schema import first_attempt
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE
 from tests.support.api_server import Api, running_api, token
@@ -101,7 +102,8 @@ async def test_an_error_in_a_subscription_is_masked_too(api: Api) -> None:
     assert len(api.world.telemetry.said("unexpected_error")) == 1
 
 
-async def test_an_operation_that_takes_too_long_is_ended() -> None:
+async def test_an_operation_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_attempt, "RESERVED_SHARE", -100)  # Waits beyond the deadline.
     settings = GraphSettings(operation_timeout_seconds=0.05)
     async with running_api(World(settings=settings)) as api:
         document = """mutation ($input: PlaceOrderInput!) { placeOrder(input: $input, waitMs: 5000) { __typename } }"""
