@@ -1,6 +1,7 @@
 """The reads that bring the account streams of a process up to date: one task per stream at a time."""
 
 import asyncio
+from contextvars import Context
 
 from broadcast.account_stream import AccountStream
 from broadcast.followed_accounts import FollowedAccounts
@@ -33,7 +34,10 @@ class Rereads:
     def start(self, stream: AccountStream, cause: Cause) -> None:
         """Start to re-read if the stream is behind, followed, and not being re-read already."""
         if stream.is_behind and stream not in self._running and self._followed.is_current(stream):
-            task = self._tasks.create_task(self._reread(stream, cause), name=f"reread {stream.account_id}")
+            # An empty context: the reads belong to no single subscriber's request.
+            task = self._tasks.create_task(
+                self._reread(stream, cause), name=f"reread {stream.account_id}", context=Context()
+            )
             self._running[stream] = task
 
     def cancel(self, stream: AccountStream) -> None:

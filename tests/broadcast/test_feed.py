@@ -15,7 +15,7 @@ from domain.model.errors import OrderNotFoundError, UnavailableError
 from domain.model.order import OrderStatus
 from domain.ports.notifications import Checkpoint, LiveFeed, Reset
 from domain.ports.readers import AccountPosition
-from domain.ports.telemetry import Metric
+from domain.ports.telemetry import REQUEST_ID, Metric
 from tests.broadcast.histories import ChangeHistory, a_snapshot
 from tests.support.live_feeds import UNHURRIED, Listening, a_feed, following, following_order
 from tests.support.processes import eventually
@@ -159,6 +159,31 @@ async def test_a_gap_that_opens_before_the_position_is_known_is_read() -> None:
         await subscriber.has(3)
 
         assert subscriber.items == [Checkpoint(sequence=0), *log.changes["demo"]]
+
+
+async def test_a_read_for_all_subscribers_of_an_account_is_not_logged_under_the_request_of_one() -> None:
+    requests: list[str | None] = []
+
+    class Crossing(ChangeHistory):
+        async def position(self, account_id: str) -> int:
+            position = await super().position(account_id)
+            self.append(ORDER)
+            publish(listening, self.append(ORDER))
+            return position
+
+        async def changes_after(
+            self, account_id: str, sequence: int, *, limit: int, order_id: UUID | None = None
+        ) -> Sequence[RecordedChange]:
+            requests.append(REQUEST_ID.get())
+            return await super().changes_after(account_id, sequence, limit=limit, order_id=order_id)
+
+    async with a_feed(Crossing(), settings=UNHURRIED) as listening:
+        named = REQUEST_ID.set("mine")
+        async with following(listening) as subscriber:
+            await subscriber.has(3)
+        REQUEST_ID.reset(named)
+
+    assert set(requests) == {None}
 
 
 async def test_a_change_that_arrives_while_the_missed_ones_are_read_is_delivered_too() -> None:
