@@ -39,6 +39,7 @@ class GraphSettings:
     new_documents_burst: int = 10_000
     rated_accounts_max: int = 10_000
     queries_at_once: int = 4
+    waits_per_account: int = 1_000
     query_slot_objects: int = 20
 
     operation_timeout_seconds: float = 20.0

@@ -15,8 +15,6 @@ from graph.context import Services
 STORED_READ_TIMEOUT_SECONDS = 1.0
 LOOK_FIRST_SECONDS = 0.1
 LOOK_MAX_SECONDS = 1.0
-WAITS_PER_ACCOUNT_MAX = 1_000
-"""In a process. A wait has a subscriber and reads once a second, also when its client has disconnected."""
 RESERVED_SHARE = 0.25
 """Of an operation's time, for what comes after the wait: an operation may place several orders, one after the other."""
 _BEFORE_ANY_OUTCOME = frozenset({OrderStatus.PENDING, OrderStatus.PENDING_CANCEL})
@@ -25,7 +23,9 @@ _BEFORE_ANY_OUTCOME = frozenset({OrderStatus.PENDING, OrderStatus.PENDING_CANCEL
 async def wait_for_first_attempt(order: OrderSnapshot, *, wait: timedelta, services: Services) -> OrderSnapshot:
     """Return the order once its first attempt has an outcome, or as it stands when the time is up or the feed fails."""
     seconds = _within_operation(wait.total_seconds(), services)
-    if _has_outcome(order) or seconds <= 0 or services.waits[order.account_id] >= WAITS_PER_ACCOUNT_MAX:
+    # A wait has a subscriber and reads once a second, also when its client has disconnected.
+    is_full = services.waits[order.account_id] >= services.settings.waits_per_account
+    if _has_outcome(order) or seconds <= 0 or is_full:
         return order
     try:
         with _counted(services.waits, order.account_id):

@@ -114,6 +114,7 @@ def graph_settings(settings: Settings) -> GraphSettings:
         new_documents_burst=settings.documents_new_burst_max,
         rated_accounts_max=settings.request_accounts_max,
         queries_at_once=settings.queries_at_once_per_account_max,
+        waits_per_account=settings.waits_per_account_max,
         query_slot_objects=settings.query_slot_max_objects,
         body_max_bytes=settings.request_body_max_bytes,
         get_queries_allowed=settings.get_queries_allowed,

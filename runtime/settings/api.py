@@ -31,6 +31,9 @@ class HttpSettings(SettingsGroup):
     queries_at_once_per_account_max: Count = Field(
         4, description="Concurrent queries of an account in one API process; more wait"
     )
+    waits_per_account_max: Count = Field(
+        1_000, description="Orders of an account with waitMs in one API process; more are answered as stored, unwaited"
+    )
     query_slot_max_objects: Count = Field(
         20, description="A query whose answer could hold more counts as several of those, one that holds many as all"
     )

@@ -1,16 +1,17 @@
 """GraphQL over HTTP: negotiation, statuses, and JSON for every mistake."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from graph.http.responses import negotiate
-from graph.schema import first_attempt
 from graph.settings import GraphSettings
 from tests.support.api_server import Api, running_api, token
 from tests.support.api_world import World
-from tests.support.graphql_orders import PLACE, limit_order
+from tests.support.graphql_orders import placed_id
 
+CANCEL = "mutation ($id: ID!) { cancelOrder(input: {orderId: $id}) { __typename } }"
 NEWER = "application/graphql-response+json"
 OLDER = "application/json"
 VIEWER = {"query": "{ viewer { accountId } }"}
@@ -70,15 +71,16 @@ async def test_a_request_that_never_ran_is_a_400_only_in_the_newer_type(api: Api
     assert await older.json() == body
 
 
+async def _hang() -> None:
+    await asyncio.Event().wait()
+
+
 @pytest.mark.parametrize("accept", [OLDER, NEWER])
-async def test_an_operation_that_ran_and_failed_as_a_whole_has_data_that_is_null(
-    accept: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(first_attempt, "RESERVED_SHARE", -100)  # Waits beyond the deadline.
-    async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.05))) as api:
-        timed_out = await api.post(
-            {"query": PLACE, "variables": {"input": limit_order(), "waitMs": 5_000}}, accept=accept
-        )
+async def test_an_operation_that_ran_and_failed_as_a_whole_has_data_that_is_null(accept: str) -> None:
+    async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.5))) as api:
+        order_id = await placed_id(api)
+        api.world.orders.interruptions.append(_hang)
+        timed_out = await api.post({"query": CANCEL, "variables": {"id": order_id}}, accept=accept)
         api.world.orders.failure = RuntimeError("nobody foresaw it")
         failed = await api.post({"query": "{ orders { nodes { id } } }"}, accept=accept)
 

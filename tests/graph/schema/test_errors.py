@@ -1,9 +1,10 @@
 """Unexpected errors: masked for the client, logged once, and identified by their id."""
 
+import asyncio
+
 import pytest
 
 from domain.model.errors import UnavailableError
-from graph.schema import first_attempt
 from graph.settings import GraphSettings
 from tests.support.api_instruments import APPLE
 from tests.support.api_server import Api, running_api, token
@@ -11,6 +12,7 @@ from tests.support.api_world import World
 from tests.support.graphql_orders import placed_id
 
 ORDERS = "{ orders { nodes { id } } }"
+CANCEL = "mutation ($id: ID!) { cancelOrder(input: {orderId: $id}) { __typename } }"
 
 
 async def test_an_unexpected_error_is_masked_and_logged_once_under_its_id(api: Api) -> None:
@@ -102,17 +104,17 @@ async def test_an_error_in_a_subscription_is_masked_too(api: Api) -> None:
     assert len(api.world.telemetry.said("unexpected_error")) == 1
 
 
-async def test_an_operation_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_attempt, "RESERVED_SHARE", -100)  # Waits beyond the deadline.
-    settings = GraphSettings(operation_timeout_seconds=0.05)
-    async with running_api(World(settings=settings)) as api:
-        document = """mutation ($input: PlaceOrderInput!) { placeOrder(input: $input, waitMs: 5000) { __typename } }"""
-        order = {"clientOrderId": "1", "isin": APPLE.isin, "side": "BUY", "type": "MARKET", "quantity": "1"}
+async def test_an_operation_that_takes_too_long_is_ended() -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
 
-        error = await api.error(document, {"input": order})
+    async with running_api(World(settings=GraphSettings(operation_timeout_seconds=0.5))) as api:
+        order_id = await placed_id(api)
+        api.world.orders.interruptions.append(hang)
+
+        error = await api.error(CANCEL, {"id": order_id})
 
         assert error["extensions"] == {"code": "TIMED_OUT"}
-        assert api.world.feed.open_feeds == 0
 
 
 async def test_a_subscription_that_cannot_begin_in_time_fails_and_does_not_complete() -> None:
