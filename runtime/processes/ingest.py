@@ -11,10 +11,11 @@ from runtime.adapters import LimitedVenue, Stores, WiredProcess
 from runtime.ingest_services import make_consumer
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, new_id, until_stopped
+from runtime.reconciliation_services import make_reconciliation
 from runtime.resources.database import open_database
 from runtime.resources.redis import open_redis
 from runtime.resources.venue import alpaca_settings, open_venue
-from runtime.wiring import make_reconciliation, make_recording
+from runtime.wiring import make_recording
 
 REQUIRES = ("database_url", "redis_url", "broadcast_key")
 CACHED_ORDERS_MAX = 20_000

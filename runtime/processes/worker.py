@@ -13,13 +13,13 @@ from jobs.worker import JobWorker
 from runtime.alerts.order_watch import OrderWatch
 from runtime.observability.health import serve_health
 from runtime.processes.lifecycle import Process, until_stopped
+from runtime.reconciliation_services import make_reconciliation
 from runtime.resources.database import DatabaseResources, open_database
 from runtime.resources.redis import open_redis
 from runtime.resources.venue import open_venue
 from runtime.wiring import (
     make_cancel_delivery,
     make_due_time_repair,
-    make_reconciliation,
     make_recording,
     make_resolving,
     make_sealing,

@@ -21,6 +21,7 @@ from domain.services.resolving import Resolving
 from domain.services.submission import Submission
 from domain.services.trading_control import TradingControl
 from runtime.adapters import LimitedVenue
+from runtime.reconciliation_services import make_reconciliation
 from runtime.settings import Settings
 from runtime.wiring import (
     make_attempt_recorder,
@@ -28,7 +29,6 @@ from runtime.wiring import (
     make_cancellation,
     make_circuit_breaker,
     make_placement,
-    make_reconciliation,
     make_recording,
     make_resolving,
     make_submission,
