@@ -10,12 +10,13 @@ SUSPECTS_MAX = 10_000
 
 @dataclass(slots=True)
 class Suspects:
-    """At most SUSPECTS_MAX orders by their venue client order ids; the comparison of orders finds any other again.
+    """At most `orders_max` orders by their venue client order ids; the comparison of orders finds any other again.
 
     For those with another count of the venue only the venue can show that they are correct; a gap between two reports
     may be closed by a late report.
     """
 
+    orders_max: int = SUSPECTS_MAX
     _counted_by_venue: dict[str, Decimal | None] = field(default_factory=dict)
     _added: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -29,9 +30,11 @@ class Suspects:
 
     def _add(self, counts: Iterable[tuple[str, Decimal | None]]) -> None:
         for name, count in counts:
-            if name in self._counted_by_venue or len(self._counted_by_venue) < SUSPECTS_MAX:
-                self._counted_by_venue[name] = count
-                self._added.set()
+            if name not in self._counted_by_venue and len(self._counted_by_venue) >= self.orders_max:
+                # The comparison adds it again: were new ones left out, as many that never settle would hide all others.
+                del self._counted_by_venue[next(iter(self._counted_by_venue))]
+            self._counted_by_venue[name] = count
+            self._added.set()
 
     def remove(self, name: str) -> None:
         """Remove an order."""

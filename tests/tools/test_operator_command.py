@@ -34,6 +34,16 @@ def test_without_a_running_stack_it_says_how_to_start_one(tmp_path: Path) -> Non
     assert done.stderr == "dev: `./dev up` does not run. Start it first: ./dev up\n"
 
 
+def test_help_is_shown_without_a_running_stack(tmp_path: Path) -> None:
+    prepare_folder(tmp_path)
+
+    of_all, of_one = fillwire(tmp_path), fillwire(tmp_path, "orders", "--help")
+
+    assert (of_all.returncode, of_one.returncode) == (0, 0)
+    assert "trading" in of_all.stdout
+    assert "adopt" in of_one.stdout
+
+
 def test_a_command_uses_the_stacks_settings(tmp_path: Path) -> None:
     prepare_folder(tmp_path)
     write_settings(tmp_path, {"PORT": "8123"})

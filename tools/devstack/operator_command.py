@@ -28,11 +28,15 @@ def remove_settings(folder: Path) -> None:
 
 
 def become_command(folder: Path, arguments: Sequence[str]) -> NoReturn:
-    """Replace this process by `python -m runtime ARGUMENTS`. Raises LocalStackError when `./dev up` does not run."""
+    """Replace this process by `python -m runtime ARGUMENTS`. Raises LocalStackError when `./dev up` does not run.
+
+    Help needs nothing that runs; without an argument it is shown.
+    """
+    arguments = arguments or ["--help"]
     try:
-        settings = json.loads((folder / SETTINGS_NAME).read_text(encoding="utf-8"))
+        os.environ.update(json.loads((folder / SETTINGS_NAME).read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise LocalStackError("`./dev up` does not run. Start it first: ./dev up") from error
-    os.environ.update(settings)
+        if not {"-h", "--help"} & set(arguments):
+            raise LocalStackError("`./dev up` does not run. Start it first: ./dev up") from error
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "runtime", *arguments])  # noqa: S606  # Without a shell.
