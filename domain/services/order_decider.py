@@ -4,6 +4,7 @@ After a version conflict all of them are read and decided again, which costs no 
 changed. A batch that goes on conflicting is halved, so that orders which others write all the time delay no other.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -60,6 +61,7 @@ class OrderDecider:
         self._batcher: Batcher[_Undecided, Decided] = Batcher(
             self._decide_together, batch_max_items=BATCH_MAX_ORDERS, queue_max_items=QUEUE_MAX_ORDERS
         )
+        self._under_way: dict[UUID, asyncio.Future[None]] = {}
 
     async def decide(
         self, row: LoadedOrder, decide: Decide, *, action: Callable[[Decision], ActionToStore] | None = None
@@ -69,8 +71,20 @@ class OrderDecider:
         With `action`, what an operator did by the decision, it is written by a statement of its own, which stores the
         action too. Raises what `decide` raises, VersionConflictError, and UnavailableError.
         """
-        asked = _Undecided(row, decide, action)
-        if action is None:
+        order_id = row.order.id
+        while (other := self._under_way.get(order_id)) is not None:
+            # A statement writes an order once: with two decisions on it, all in the batch would be decided again.
+            await asyncio.wait({other})
+            row = (await self._orders.load([order_id])).get(order_id, row)
+        ended = self._under_way[order_id] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._decide(_Undecided(row, decide, action))
+        finally:
+            del self._under_way[order_id]
+            ended.set_result(None)
+
+    async def _decide(self, asked: _Undecided) -> Decided:
+        if asked.action is None:
             return await self._batcher.submit(asked)
         (decided,) = await self._decide_together([asked])
         return decided

@@ -43,3 +43,26 @@ async def test_an_order_that_is_always_changed_in_between_fails_alone() -> None:
     assert [isinstance(outcome, VersionConflictError) for outcome in outcomes] == [False, True, False, False]
     together = [4] * CONFLICTS_TOGETHER_MAX + [2] * CONFLICTS_TOGETHER_MAX
     assert tries == [*together, 1, *[1] * VERSION_CONFLICTS_MAX, 2]
+
+
+async def test_decisions_on_one_order_at_the_same_time_follow_one_another_and_disturb_no_other() -> None:
+    desk = Desk()
+    tries: list[list[UUID]] = []
+
+    async def commit(decisions: Sequence[Decision], *, action: ActionToStore | None = None) -> Sequence[RecordedChange]:
+        tries.append([decision.order_id for decision in decisions])
+        return await desk.recording.commit(decisions, action=action)
+
+    def decide(row: LoadedOrder) -> Decision:
+        return desk.recording.decide(row, [accepted()])
+
+    decider = OrderDecider(desk.orders, commit)
+    for order_id in IDS:
+        await desk.store(order_id, client_order_id=str(order_id))
+    rows = await desk.orders.load(IDS)
+
+    decided = await asyncio.gather(*(decider.decide(rows[order_id], decide) for order_id in [*IDS, BUSY, BUSY]))
+
+    assert tries[0] == IDS
+    assert [order_id for one in tries[1:] for order_id in one] == [BUSY, BUSY]
+    assert [len(one.changes) for one in decided] == [1, 1, 1, 1, 0, 0]
